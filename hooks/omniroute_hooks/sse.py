@@ -1,0 +1,97 @@
+"""Server-sent events: bytes in, frames out, whatever the network did to their borders.
+
+Source: HTML Living Standard, section 9.2 "Server-sent events"; line ends are LF,
+CRLF or CR, several ``data:`` lines join with LF, and a last event without its
+blank line still counts, because upstreams forget it.
+"""
+
+from __future__ import annotations
+
+import re
+
+from attrs import frozen
+
+from .errors import BrokenStream
+
+MAX_FRAME_BYTES = 64 * 1024 * 1024  # inline images make lines of tens of megabytes
+
+_FRAME_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
+
+
+@frozen
+class Frame:
+    """One event: ``event`` is its name ("" if it has none), ``data`` the joined data lines (UTF-8 bytes)."""
+
+    event: str
+    data: bytes
+
+
+def parse_frame(raw: bytes) -> Frame | None:
+    """The event in ``raw`` (without its blank line). None for comments, empty frames and bare ids."""
+    if raw.startswith(b"data: ") and b"\n" not in raw and b"\r" not in raw:
+        return Frame("", raw[6:])  # by far the commonest
+    name = ""
+    data: list[bytes] = []
+    for line in raw.splitlines():
+        head, _, value = line.partition(b":")
+        if value.startswith(b" "):
+            value = value[1:]
+        if head == b"data":
+            data.append(value)
+        elif head == b"event":
+            name = value.decode("utf-8", "replace")
+    return Frame(name, b"\n".join(data)) if data else None
+
+
+class FrameSplitter:
+    """Cuts a byte stream into raw frames. Feed any pieces; a frame comes out once it is whole.
+
+    Errors: `BrokenStream` where one frame grows over ``limit`` bytes.
+    """
+
+    def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
+        self._rest = bytearray()
+        self._searched = 0
+        self._limit = limit
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """Raw frames that are complete by now, without their blank lines."""
+        rest = self._rest
+        if b"\r" not in chunk and b"\r" not in rest:  # nearly every provider ends lines with LF
+            if rest:
+                if b"\n\n" not in chunk and not (chunk[:1] == b"\n" and rest[-1:] == b"\n"):
+                    rest += chunk
+                    self._check()
+                    return []
+                chunk = bytes(rest) + chunk
+                rest.clear()
+            parts = chunk.split(b"\n\n")
+            rest += parts.pop()
+            self._searched = 0
+            return [part for part in parts if part]
+        rest += chunk
+        out: list[bytes] = []
+        start = 0
+        position = max(0, self._searched - 3)
+        while (found := _FRAME_END.search(self._rest, position)) is not None:
+            if found.end() == len(self._rest) and self._rest.endswith(b"\r"):
+                break  # the CR may be half of a CRLF whose LF is still on its way
+            frame = bytes(self._rest[start : found.start()]).strip(b"\r\n")
+            if frame:
+                out.append(frame)
+            start = position = found.end()
+        if start:
+            del self._rest[:start]
+        self._searched = len(self._rest)
+        self._check()
+        return out
+
+    def _check(self) -> None:
+        if len(self._rest) > self._limit:
+            raise BrokenStream("One event of the provider's stream is too long.")
+
+    def end(self) -> list[bytes]:
+        """What is left when the stream closes: a last frame without its blank line."""
+        rest = bytes(self._rest).strip(b"\r\n")
+        self._rest.clear()
+        return [frame for frame in _FRAME_END.split(rest) if frame] if rest else []
