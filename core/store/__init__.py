@@ -1,0 +1,1 @@
+"""What outlives a restart: the configuration store, its migrations and the vault that seals secrets."""
