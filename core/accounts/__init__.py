@@ -1,0 +1,1 @@
+"""Accounts: logins, token upkeep and quota readings."""

@@ -1,0 +1,1 @@
+"""The control plane: /api/*, one blueprint a resource."""

@@ -1,0 +1,1 @@
+"""The data plane: what one request passes through, one module a station."""

@@ -1,0 +1,41 @@
+"""Token counting: by the provider where it can, else an estimate that is marked as one.
+
+It never spends generation quota and never fails for want of a provider: clients take
+an error for a broken gateway.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from omniroute_hooks import BadRequest, GatewayError, NotFound
+from omniroute_hooks.jsonio import dumps
+
+from .choose import Pick
+from .exchange import Exchange
+from .pipeline import CHARS_PER_TOKEN, Pipeline
+
+log = logging.getLogger("omniroute.gateway")
+
+
+async def count_tokens(exchange: Exchange, picks: list[Pick], pipeline: Pipeline) -> None:
+    """Answers a count_tokens endpoint. Errors: `BadRequest`, `NotFound`."""
+    counting = exchange.dialect.counting
+    if counting is None:
+        raise NotFound("This address counts no tokens.")
+    exchange.incoming.conversation()  # a wrong request is told so, whoever would have counted it
+    count: int | None = None
+    for pick in picks:
+        try:
+            count = await pipeline.count(exchange, pick)
+        except BadRequest as exc:
+            if exc.blames == "caller":
+                raise
+        except GatewayError as exc:
+            log.info("A provider could not count tokens: %s", exc.message)
+        if count is not None:
+            break
+    if count is None:
+        count = max(1, len(exchange.incoming.raw) // CHARS_PER_TOKEN)
+        exchange.extra_headers.append((b"x-omniroute-estimated", b"true"))
+    await exchange.send_json(dumps(counting.render_answer(count)))

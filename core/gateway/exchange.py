@@ -1,0 +1,132 @@
+"""One exchange: a caller's request on its way, and the caller's end of the answer."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from omniroute_hooks import Answer, Asked, Dialect, GatewayError, Reply, Stop
+from omniroute_hooks.events import Failed
+from omniroute_hooks.jsonio import dumps
+
+from core.store.records import ApiKeyRecord
+
+from .outgoing import Incoming
+from .snapshot import Snapshot
+from .trace import Trace
+from .wire import Wire
+
+HEARTBEAT_S = 15.0
+_JSON = (b"content-type", b"application/json")
+_NO_CACHE = (b"cache-control", b"no-cache")
+
+
+class Exchange:
+    """What the stations hand on to each other. The relay talks to the caller through it."""
+
+    def __init__(
+        self, snapshot: Snapshot, dialect: Dialect, asked: Asked, wire: Wire, trace: Trace, key: ApiKeyRecord | None
+    ) -> None:
+        self.snapshot = snapshot
+        self.dialect = dialect
+        self.asked = asked
+        self.wire = wire
+        self.trace = trace
+        self.key = key
+        self.incoming: Incoming
+        self.extra_headers: list[tuple[bytes, bytes]] = []
+        self.said = False  # whether a word of an answer is out; from then on nobody else can answer
+        self._reply: Reply | None = None
+        self._beat: asyncio.Task[None] | None = None
+
+    def reply(self) -> Reply:
+        """What rendering needs; made once, so that ids and times agree. Errors: `BadRequest`."""
+        if self._reply is None:
+            raw = self.incoming.raw
+            self._reply = Reply(
+                conversation=self.incoming.conversation(),
+                model=self.incoming.model,
+                reply_id=self.trace.id,
+                created_s=int(time.time()),
+                asked=self.asked,
+                input_estimate=len(raw) // 4,
+            )
+        return self._reply
+
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """What every answer says about itself."""
+        trace = self.trace
+        out = [(b"x-request-id", trace.id.encode())]
+        if trace.provider is not None:
+            out.append((b"x-omniroute-provider", _latin(trace.provider)))
+        if trace.model is not None:
+            out.append((b"x-omniroute-model", _latin(trace.model)))
+        out.append((b"x-omniroute-latency-ms", str(int(trace.elapsed_ms())).encode()))
+        return out + self.extra_headers
+
+    async def send_json(self, body: bytes) -> None:
+        """A whole answer."""
+        self.said = True
+        self.trace.status = 200
+        await self.wire.whole(200, [_JSON, *self.headers()], body)
+
+    async def begin_stream(self) -> None:
+        """Status and headers of a stream, and a heartbeat from here on."""
+        self.said = True
+        await self._open()
+
+    async def write(self, data: bytes) -> None:
+        """A piece of the stream."""
+        if self.trace.first_byte is None:
+            self.trace.first_byte = time.perf_counter()
+        await self.wire.write(data)
+
+    async def _open(self) -> None:
+        if self.wire.started:
+            return
+        self.trace.status = 200
+        media_type = self.dialect.media_type(self.reply()).encode()
+        await self.wire.start(200, [(b"content-type", media_type), _NO_CACHE, *self.headers()])
+        self._start_beating()
+
+    def _start_beating(self) -> None:
+        if self._beat is None and self.dialect.heartbeat:
+            self.wire.last_sent = asyncio.get_running_loop().time()
+            self._beat = asyncio.create_task(self.wire.beat(self.dialect.heartbeat, HEARTBEAT_S))
+
+    async def keep_waiting_caller(self) -> None:
+        """A stream whose first word is late begins with a heartbeat, before the client gives up."""
+        await asyncio.sleep(HEARTBEAT_S)
+        if self.dialect.heartbeat and not self.wire.started:
+            await self._open()
+            await self.wire.write(self.dialect.heartbeat)
+
+    async def send_error(self, error: GatewayError) -> None:
+        """The failure, in the caller's own dialect: as the answer, or as the last event of a begun stream."""
+        self.trace.error = error
+        if not self.wire.started:
+            status, body = self.dialect.render_error(error, self.trace.id)
+            self.trace.status = status
+            headers = [_JSON, *self.headers()]
+            if error.retry_after_s is not None:
+                headers.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode()))
+            await self.wire.whole(status, headers, dumps(body))
+        elif not self.said:
+            failed = Failed(error, Answer((), Stop("other")))
+            await self.wire.write(self.dialect.encoder(self.reply()).encode([failed]))
+
+    async def close(self) -> None:
+        """Ends a stream."""
+        self.stop_beating()
+        if self.wire.started:
+            await self.wire.close()
+
+    def stop_beating(self) -> None:
+        """No heartbeat after this."""
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+
+
+def _latin(text: str) -> bytes:
+    return text.encode("latin-1", "replace").replace(b"\n", b" ").replace(b"\r", b" ")

@@ -1,0 +1,186 @@
+"""The front: one small ASGI callable before Quart, which answers the addresses that dialects declare.
+
+Everything else, and every path that nobody declares, goes on to Quart.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from omniroute_hooks import Asked, BadRequest, Forbidden, GatewayError, MethodNotAllowed, Overloaded
+from omniroute_hooks.jsonio import dumps, loads_body
+from quart import Response
+
+from core.access.callers import admit
+from core.kernel import Kernel
+from core.resilience.cooldown import Cooldowns
+
+from . import listing
+from .choose import Chooser, Pick
+from .counting import count_tokens
+from .exchange import Exchange
+from .outgoing import Incoming
+from .pipeline import Pipeline
+from .resolve import resolve
+from .routes import Match, Routes
+from .settle import Settlement
+from .trace import Trace, request_id
+from .wire import CallerGone, Receive, Send, Wire, read_body, watch
+
+log = logging.getLogger("omniroute.gateway")
+App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+CLIENT_CLOSED = 499  # as nginx counts it: the caller left before the answer
+
+
+class Front:
+    """The data plane of one process."""
+
+    def __init__(self, kernel: Kernel, rest: App) -> None:
+        self.kernel = kernel
+        self._rest = rest
+        self._routes = Routes(kernel.registry.dialects.values())
+        self.chooser = Chooser()
+        self.cooldowns = Cooldowns()
+        self.pipeline = Pipeline(kernel.egress, kernel.accounts, self.cooldowns)
+        self.settlement = Settlement(kernel.usage_log, kernel.observers)
+        self.own_host = urlsplit(kernel.settings.base_url).hostname or "localhost"
+        self.running = 0
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "websocket":
+            await _refuse_websocket(receive, send)
+            return
+        path, method = scope["path"], scope["method"]
+        match = self._routes.find(method, path, scope["headers"])
+        if match is not None:
+            self.running += 1
+            try:
+                await self._serve(match, scope, receive, send)
+            finally:
+                self.running -= 1
+            return
+        known = self._routes.methods(path)
+        if known and method not in ("OPTIONS",):
+            await self._wrong_method(path, known, scope, send)
+            return
+        await self._rest(scope, receive, send)
+
+    async def _serve(self, match: Match, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        trace = Trace(request_id(), endpoint=match.endpoint.path, dialect=match.dialect.id)
+        snapshot = self.kernel.snapshot
+        asked = _asked(match, scope)
+        exchange = Exchange(snapshot, match.dialect, asked, Wire(send), trace, None)
+        gone = asyncio.Event()
+        watcher: asyncio.Task[None] | None = None
+        pick: Pick | None = None
+        generates = match.endpoint.operation == "generate"
+        try:
+            try:
+                if self.kernel.draining:
+                    raise Overloaded("The gateway is shutting down.", retry_after_s=5)
+                exchange.key = admit(
+                    scope, scope["headers"], snapshot.keys, snapshot.require_api_key, self.own_host, time.time()
+                )
+                if exchange.key is not None:
+                    trace.api_key_id = exchange.key.id
+                if match.endpoint.method == "GET":
+                    await listing.answer(exchange)
+                    return
+                raw = await read_body(receive, scope["headers"], self.kernel.settings.max_body_bytes)
+                body = loads_body(raw)
+                task = asyncio.current_task()
+                assert task is not None
+                watcher = asyncio.create_task(watch(receive, task, gone))
+                peek = match.dialect.peek(body, asked)
+                trace.requested_model, trace.stream = peek.model, peek.stream
+                exchange.incoming = Incoming(match.dialect, asked, raw, body, peek.model, peek.stream)
+                plan = resolve(snapshot, peek.model)
+                trace.resolved_by = plan.by
+                _check_allowed(exchange, peek.model)
+                picks = self.chooser.order(snapshot, plan, exchange.key.allowed_connections if exchange.key else ())
+                if generates:
+                    pick = await self._generate(exchange, picks)
+                else:
+                    await count_tokens(exchange, picks, self.pipeline)
+            except GatewayError as exc:
+                await exchange.send_error(exc)
+            except RecursionError:
+                await exchange.send_error(BadRequest("The body is nested too deeply."))
+            await exchange.close()
+        except CallerGone:
+            trace.status = CLIENT_CLOSED
+        except asyncio.CancelledError:
+            if not gone.is_set():
+                raise
+            trace.status = CLIENT_CLOSED
+        except Exception:
+            log.exception("Request %s failed in the gateway itself.", trace.id)
+            await exchange.send_error(GatewayError("Something went wrong in the gateway. Its log says what."))
+            await exchange.close()
+        finally:
+            exchange.stop_beating()
+            if watcher is not None:
+                watcher.cancel()
+            if generates:
+                self.settlement.settle(trace, pick)
+
+    async def _generate(self, exchange: Exchange, picks: list[Pick]) -> Pick:
+        if not exchange.incoming.stream:
+            return await self.pipeline.answer(exchange, picks)
+        waiting = asyncio.create_task(exchange.keep_waiting_caller())
+        try:
+            return await self.pipeline.answer(exchange, picks)
+        finally:
+            waiting.cancel()
+
+    async def _wrong_method(self, path: str, known: list[str], scope: dict[str, Any], send: Send) -> None:
+        found = self._routes.find(known[0], path, scope["headers"])
+        dialect = found.dialect if found is not None else self._routes.dialect_near(path)
+        trace_id = request_id()
+        error = MethodNotAllowed(f"{path[:200]} answers {' and '.join(known)} only.")
+        status, body = dialect.render_error(error, trace_id) if dialect is not None else (405, {"error": error.message})
+        headers = [(b"content-type", b"application/json"), (b"allow", ", ".join(known).encode())]
+        await Wire(send).whole(status, headers, dumps(body))
+
+    def error_response(self, error: GatewayError, trace_id: str) -> Response:
+        """A failure of an endpoint that no dialect declares, as the clients of those endpoints expect it."""
+        plain = self._routes.find("GET", "/v1/models", ())
+        status, body = (error.status, {"error": {"message": error.message, "code": error.code}})
+        if plain is not None:
+            status, body = plain.dialect.render_error(error, trace_id)
+        response = Response(dumps(body), status, content_type="application/json")
+        if error.retry_after_s is not None:
+            response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+        return response
+
+    async def aclose(self) -> None:
+        """Finishes what stands behind the answers."""
+        await self.settlement.aclose()
+
+
+def _asked(match: Match, scope: dict[str, Any]) -> Asked:
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    query_string = scope["query_string"]
+    query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
+    return Asked(match.endpoint, match.path_model, query, headers)
+
+
+def _check_allowed(exchange: Exchange, model: str) -> None:
+    key = exchange.key
+    if key is not None and key.allowed_models and model not in key.allowed_models:
+        raise Forbidden(f"This API key may not use the model {model!r}.")
+
+
+async def _refuse_websocket(receive: Receive, send: Send) -> None:
+    """Some clients try a websocket first and fall back to HTTP at once on 426, but not on other refusals."""
+    await receive()
+    headers = [(b"content-type", b"application/json"), (b"upgrade", b"HTTP/1.1")]
+    await send({"type": "websocket.http.response.start", "status": 426, "headers": headers})
+    body = dumps({"error": {"message": "Websockets are not served here. Use HTTP.", "code": "upgrade_required"}})
+    await send({"type": "websocket.http.response.body", "body": body})

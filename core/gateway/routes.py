@@ -1,0 +1,116 @@
+"""The address book of the data plane, made once from what dialects declare.
+
+Every address is also served in the spellings that real clients use: without its
+version segment, with it twice, and under /api.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from attrs import frozen
+from omniroute_hooks import Dialect, Endpoint
+
+
+@frozen
+class Match:
+    """An address found: whose it is, and the model its path names."""
+
+    dialect: Dialect
+    endpoint: Endpoint
+    path_model: str | None = None
+
+
+@frozen
+class _Pattern:
+    head: str
+    tail: str
+    match: Match
+
+
+class Routes:
+    """Looks up (method, path, header names)."""
+
+    def __init__(self, dialects: Iterable[Dialect]) -> None:
+        self._exact: dict[tuple[str, str], list[Match]] = {}
+        self._patterns: dict[str, list[_Pattern]] = {}
+        self._paths: set[str] = set()
+        for dialect in dialects:
+            for endpoint in dialect.endpoints:
+                for path in spellings(endpoint.path):
+                    self._add(path, Match(dialect, endpoint))
+        for matches in self._exact.values():
+            matches.sort(key=lambda m: m.endpoint.when_header is None)
+        for patterns in self._patterns.values():  # the longest text around the model is the most particular
+            patterns.sort(key=lambda p: (-len(p.tail), -len(p.head), p.match.endpoint.when_header is None))
+
+    def _add(self, path: str, match: Match) -> None:
+        method = match.endpoint.method
+        head, found, tail = path.partition("{model}")
+        if found:
+            self._patterns.setdefault(method, []).append(_Pattern(head, tail, match))
+        else:
+            self._exact.setdefault((method, path), []).append(match)
+            self._paths.add(path)
+
+    def find(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Match | None:
+        """The endpoint for this request, or None."""
+        path = path.rstrip("/") if len(path) > 1 and path.endswith("/") else path
+        matches = self._exact.get((method, path))
+        if matches is not None:
+            if len(matches) == 1 and matches[0].endpoint.when_header is None:
+                return matches[0]
+            return next((m for m in matches if _applies(m.endpoint, headers)), None)
+        for pattern in self._patterns.get(method, ()):
+            if path.startswith(pattern.head) and path.endswith(pattern.tail):
+                model = path[len(pattern.head) : len(path) - len(pattern.tail) or None]
+                if model and _applies(pattern.match.endpoint, headers):
+                    return Match(pattern.match.dialect, pattern.match.endpoint, model)
+        return None
+
+    def methods(self, path: str) -> list[str]:
+        """The methods that this path knows, for a 405."""
+        return [
+            method
+            for method in ("GET", "POST")
+            if (method, path) in self._exact
+            or any(path.startswith(p.head) and path.endswith(p.tail) for p in self._patterns.get(method, ()))
+        ]
+
+    def dialect_near(self, path: str) -> Dialect | None:
+        """Whose callers are likely behind an unknown path, so that even a 404 is in their language."""
+        best: tuple[int, Dialect] | None = None
+        for (_, known), matches in self._exact.items():
+            common = _common(path, known)
+            if best is None or common > best[0]:
+                best = (common, matches[-1].dialect)
+        for patterns in self._patterns.values():
+            for pattern in patterns:
+                common = _common(path, pattern.head)
+                if pattern.tail and pattern.match.endpoint.method == "POST" and best and common > best[0]:
+                    best = (common, pattern.match.dialect)
+        return best[1] if best else None
+
+
+def spellings(path: str) -> list[str]:
+    """All the ways to write one address."""
+    if not path.startswith("/v1/"):
+        return [path, "/api" + path]
+    bare = path.removeprefix("/v1")
+    return [path, bare, "/v1" + path, "/api" + path]
+
+
+def _applies(endpoint: Endpoint, headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    if endpoint.when_header is None:
+        return True
+    wanted = endpoint.when_header.encode()
+    return any(name == wanted for name, _ in headers)
+
+
+def _common(one: str, other: str) -> int:
+    count = 0
+    for a, b in zip(one, other, strict=False):
+        if a != b:
+            break
+        count += 1
+    return count

@@ -1,0 +1,107 @@
+"""The caller's side of a request: a body in, an answer out, and news of a caller who has gone."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from omniroute_hooks import BadRequest, TooLarge
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+RawHeaders = Sequence[tuple[bytes, bytes]]
+
+
+class CallerGone(Exception):
+    """The caller has closed the connection: nobody is left to answer."""
+
+
+async def read_body(receive: Receive, headers: RawHeaders, limit: int) -> bytes:
+    """The request's body, at most ``limit`` bytes.
+
+    Errors: `TooLarge`, before anything is read where the length is announced; `CallerGone`.
+    """
+    for name, value in headers:
+        if name == b"content-length" and value.isdigit() and (len(value) > 15 or int(value) > limit):
+            raise TooLarge(f"The body is larger than {limit // (1024 * 1024)} MB.")
+        if name == b"content-encoding" and value.strip().lower() not in (b"", b"identity"):
+            raise BadRequest("content-encoding: send the body uncompressed.")
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if message["type"] == "http.disconnect":
+        raise CallerGone
+    if not message.get("more_body"):
+        if len(body) > limit:
+            raise TooLarge(f"The body is larger than {limit // (1024 * 1024)} MB.")
+        return body
+    pieces = [body]
+    size = len(body)
+    while message.get("more_body"):
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise CallerGone
+        piece = message.get("body", b"")
+        pieces.append(piece)
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(f"The body is larger than {limit // (1024 * 1024)} MB.")
+    return b"".join(pieces)
+
+
+class Wire:
+    """Sends one answer. ``started`` tells whether the status is out: from then on it cannot change."""
+
+    __slots__ = ("_busy", "_closed", "_send", "last_sent", "started")
+
+    def __init__(self, send: Send) -> None:
+        self._send = send
+        self.started = False
+        self._closed = False
+        self._busy = False
+        self.last_sent = 0.0
+
+    async def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+        """A complete answer."""
+        self.started = self._closed = True
+        headers.append((b"content-length", str(len(body)).encode()))
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def start(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """The head of a streamed answer."""
+        self.started = True
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+
+    async def write(self, data: bytes) -> None:
+        """A piece of it."""
+        self._busy = True
+        try:
+            await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        finally:
+            self._busy = False
+        self.last_sent = asyncio.get_running_loop().time()
+
+    async def close(self) -> None:
+        """The end of it."""
+        if not self._closed:
+            self._closed = True
+            await self._send({"type": "http.response.body", "body": b""})
+
+    async def beat(self, heartbeat: bytes, every_s: float) -> None:
+        """Sends ``heartbeat`` whenever nothing else was sent for ``every_s`` seconds. Runs until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(max(0.01, self.last_sent + every_s - loop.time()))
+            if not self._busy and not self._closed and loop.time() - self.last_sent >= every_s:
+                await self.write(heartbeat)
+
+
+async def watch(receive: Receive, task: asyncio.Task[Any], gone: asyncio.Event) -> None:
+    """Cancels ``task`` when the caller closes the connection, and sets ``gone`` so that it knows why."""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            gone.set()
+            task.cancel()
+            return

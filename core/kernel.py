@@ -1,0 +1,105 @@
+"""The kernel: what a running process holds, opened in order and closed in reverse.
+
+Everything that answers requests is handed this one object. Its `snapshot` is
+replaced whole whenever any process has changed the configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import httpx
+from omniroute_hooks import Observer
+
+from core.access.egress import Egress
+from core.access.sessions import LoginThrottle, Sessions
+from core.accounts.upkeep import Accounts
+from core.gateway.snapshot import Snapshot, build_snapshot
+from core.ledger.usage_log import UsageLog
+from core.plugins import registry as plugins
+from core.plugins.registry import Registry
+from core.settings import Settings
+from core.store.store import Store
+
+if TYPE_CHECKING:
+    from core.accounts.quota import Quotas
+
+log = logging.getLogger("omniroute.kernel")
+RELOAD_EVERY_S = 0.4  # a change made in one worker counts in all of them within a second
+
+
+class Kernel:
+    """One process's services. Made by `Kernel.open`; ``owner`` names this process among all."""
+
+    def __init__(self, settings: Settings, registry: Registry, store: Store, usage_log: UsageLog) -> None:
+        self.settings = settings
+        self.registry = registry
+        self.store = store
+        self.usage_log = usage_log
+        self.owner = f"{os.getpid()}-{os.urandom(4).hex()}"
+        self.started_s = time.time()
+        self.egress = Egress()
+        self.http: httpx.AsyncClient = self.egress.client()
+        self.sessions = Sessions(store)
+        self.throttle = LoginThrottle()
+        self.accounts = Accounts(self)
+        self.quotas: Quotas = self.accounts.quotas
+        self.snapshot: Snapshot
+        self.draining = False
+        self.setup_link: str | None = None
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._changed = asyncio.Event()
+
+    @classmethod
+    async def open(cls, settings: Settings, registry: Registry | None = None) -> Kernel:
+        """Opens the stores and builds the first snapshot. Errors: `StoreError` and its kinds."""
+        found = registry or plugins.build(settings.disabled_plugins, settings.provider_override)
+        store = await Store.open(settings)
+        try:
+            usage_log = await UsageLog.open(Path(settings.data_dir) / "usage.db")
+        except BaseException:
+            await store.aclose()
+            raise
+        kernel = cls(settings, found, store, usage_log)
+        await kernel.reload()
+        kernel._tasks.append(asyncio.create_task(kernel._follow_changes()))
+        return kernel
+
+    async def reload(self) -> None:
+        """Builds the snapshot anew from what the store holds now."""
+        contents = await self.store.load_all()
+        self.snapshot = build_snapshot(self.registry, contents, self.settings, self.store.vault.api_key_secret)
+        self.accounts.settle(self.snapshot)
+
+    async def _follow_changes(self) -> None:
+        """Notices what other processes have changed."""
+        while True:
+            await asyncio.sleep(RELOAD_EVERY_S)
+            try:
+                if await self.store.version() != self.snapshot.version:
+                    await self.reload()
+            except Exception:
+                log.exception("The configuration could not be read again; the last one stays in force.")
+
+    @property
+    def observers(self) -> tuple[Observer, ...]:
+        """Who is told of finished requests."""
+        return self.registry.observers
+
+    async def aclose(self) -> None:
+        """Stops the background work and closes what was opened."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.accounts.aclose()
+        await self.http.aclose()
+        await self.egress.aclose()
+        await self.usage_log.aclose()
+        await self.store.aclose()

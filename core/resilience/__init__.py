@@ -1,0 +1,1 @@
+"""What keeps failures small: pure functions over state, with the clock passed in."""

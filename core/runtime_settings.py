@@ -1,0 +1,92 @@
+"""Runtime settings: what can be changed while the gateway runs, with types, limits and defaults, in one schema.
+
+The store keeps only what was ever changed, as JSON by the names on the wire. Settings of the environment are
+`core.settings`; where both exist, the field says which one counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from omniroute_hooks import BadRequest, FieldProblem
+
+from core.admin import bodies
+from core.admin.bodies import Between, Few, Text, body
+from core.plugins.registry import Registry
+from core.settings import Settings
+
+Json = Any
+Id = Annotated[str, Text(high=200)]
+Ids = Annotated[tuple[Id, ...], Few()]
+
+
+@body
+class RuntimeSettings:
+    """All of them. None means "as the environment says", or the core's own default."""
+
+    require_api_key: bool = False
+    """Whether callers of the model endpoints need a key. The environment can only make it stricter."""
+    fallback_strategy: Id | None = None
+    """The installed strategy that orders the connections of a provider."""
+    sticky_round_robin_limit: Annotated[int, Between(1, 1000)] = 3
+    """Calls in a row that a rotating strategy gives to one connection."""
+    request_retry: Annotated[int, Between(0, 10)] = 3
+    """How many more candidates one request may try after the first has failed."""
+    max_retry_interval_sec: Annotated[int, Between(0, 600)] = 30
+    """The longest wait between two of these tries, in seconds."""
+    blocked_providers: Ids = ()
+    """Ids of providers that are neither listed nor called."""
+    disabled_plugins: Ids = ()
+    """Plugins to leave out, by their own or their distribution's name; from the next start on."""
+    max_body_size_mb: Annotated[int, Between(1, 2048)] | None = None
+    """The largest request body that the model endpoints accept; without it, OMNIROUTE_MAX_BODY_MB counts."""
+    theme: Literal["system", "light", "dark"] = "system"
+    hidden_sidebar_items: Ids = ()
+
+
+_FIELDS = bodies.names_on_the_wire(RuntimeSettings)
+
+
+def runtime_settings(stored: Mapping[str, Json]) -> RuntimeSettings:
+    """The settings in force. A stored value that no longer fits (an older release wrote it) counts as unset."""
+    values: dict[str, Any] = {}
+    for alias, name in _FIELDS.items():
+        if alias in stored:
+            try:
+                values[alias] = bodies.changes(RuntimeSettings, {alias: stored[alias]})[name]
+            except BadRequest:
+                continue
+    return RuntimeSettings(**values)
+
+
+def checked_changes(sent: Mapping[str, Json], registry: Registry, settings: Settings) -> dict[str, Json]:
+    """Changes as the store keeps them; None takes a setting back to its default.
+
+    Errors: `BadRequest` with every unknown name and every value that cannot be used here.
+    """
+    problems: list[FieldProblem] = []
+    resets = {name: None for name, value in sent.items() if value is None and name in _FIELDS}
+    rest = {name: value for name, value in sent.items() if name not in resets}
+    try:
+        found = bodies.changes(RuntimeSettings, rest) if rest else {}
+    except BadRequest as exc:
+        found = {}
+        problems.extend(exc.details)
+    strategy = found.get("fallback_strategy")
+    if strategy is not None and strategy not in registry.strategies:
+        known = ", ".join(sorted(registry.strategies)) or "none"
+        problems.append(FieldProblem("fallbackStrategy", f"is not an installed strategy (installed: {known})"))
+    if settings.require_api_key and found.get("require_api_key") is False:
+        problems.append(FieldProblem("requireApiKey", "cannot be switched off while REQUIRE_API_KEY=true is set"))
+    if problems:
+        raise BadRequest.of(problems)
+    return {**resets, **{alias: found[name] for alias, name in _FIELDS.items() if name in found}}
+
+
+def as_json(values: RuntimeSettings, settings: Settings) -> dict[str, Json]:
+    """The settings in force by their names on the wire, the environment's share included."""
+    shown = {alias: getattr(values, name) for alias, name in _FIELDS.items()}
+    shown["requireApiKey"] = values.require_api_key or settings.require_api_key
+    shown["maxBodySizeMb"] = values.max_body_size_mb or settings.max_body_bytes // (1024 * 1024)
+    return shown

@@ -1,0 +1,1 @@
+"""Scripted models: servers that speak one provider dialect each and play the same plan in all of them."""
