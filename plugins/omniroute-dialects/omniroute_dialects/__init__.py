@@ -1,0 +1,1 @@
+"""The wire formats OmniRoute speaks, one module each."""

@@ -1,0 +1,60 @@
+"""OpenAI's Chat Completions, as OpenAI and everybody else speaks it.
+
+Options that the dialect reads (`Target.option`):
+
+- ``max_tokens_field``: "max_tokens" (default) or "max_completion_tokens".
+- ``system_role``: "system" (default) or "developer".
+- ``string_content`` (bool): content must be a string; parts are flattened.
+- ``reasoning_field``: the provider's name for reasoning in messages, "reasoning_content" by default.
+- ``replay_reasoning`` (bool, default false): reasoning goes back in the history.
+- ``unsupported`` (list of names): top-level fields left out of the request; "allowed_tools" in it means
+  that a choice among some tools is made by sending only those.
+- ``stream_usage`` (bool, default true): the provider knows ``stream_options``.
+- ``custom_tools`` (bool, default false): the provider knows freeform tools; else they become functions.
+- ``cache_field``: "cache_control" or "prompt_cache_breakpoint" where the provider reads cache marks.
+"""
+
+from __future__ import annotations
+
+from omniroute_hooks import OPENAI_CHAT, Dialect, Endpoint, hookimpl
+
+from .answer_in import parse_answer
+from .answer_out import render_answer
+from .decoder import ChatDecoder
+from .encoder import DONE, ChatEncoder
+from .errors_in import parse_error
+from .errors_out import render_error
+from .models import get_model, list_models
+from .passing import pass_request
+from .request_in import parse_request, peek
+from .request_out import render_request
+
+DIALECT = Dialect(
+    id=OPENAI_CHAT,
+    name="OpenAI chat",
+    endpoints=(
+        Endpoint("POST", "/v1/chat/completions", "generate"),
+        Endpoint("GET", "/v1/models", "list_models"),
+        Endpoint("GET", "/v1/models/{model}", "get_model"),
+    ),
+    peek=peek,
+    parse_request=parse_request,
+    render_request=render_request,
+    pass_request=pass_request,
+    parse_answer=parse_answer,
+    render_answer=render_answer,
+    decoder=ChatDecoder,
+    encoder=ChatEncoder,
+    render_error=render_error,
+    parse_error=parse_error,
+    list_models=list_models,
+    get_model=get_model,
+    end_mark=DONE,
+    heartbeat=b": keep-alive\n\n",
+)
+
+
+@hookimpl
+def omniroute_dialects() -> list[Dialect]:
+    """This dialect."""
+    return [DIALECT]
