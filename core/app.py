@@ -13,12 +13,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from core.admin import app as control_plane
+from core.admin import guard
 from core.admin.setup import ensure_setup
 from core.gateway import transcribe
 from core.gateway.front import Front
 from core.jobs import Jobs
 from core.kernel import Kernel
-from core.plugins import registry as plugins
 from core.plugins.registry import Registry
 from core.settings import Settings, load_settings
 
@@ -47,11 +47,11 @@ class Application:
     async def start(self) -> None:
         """Opens everything. Errors: `SettingsError`, `StoreError`: both say what to do."""
         settings = self._settings or load_settings()
-        registry = self._registry or plugins.build(settings.disabled_plugins, settings.provider_override)
-        self.kernel = kernel = await Kernel.open(settings, registry)
-        quart = control_plane.build(lambda: kernel, registry)
+        self.kernel = kernel = await Kernel.open(settings, self._registry)
+        quart = control_plane.build(lambda: kernel, kernel.registry)
         self.front = Front(kernel, quart)
-        quart.register_blueprint(transcribe.blueprint(self.front))
+        limit = settings.max_body_bytes
+        guard.register(quart, transcribe.blueprint(self.front), "own", max_body_bytes=limit)
         self._quart = quart
         self._jobs = Jobs(kernel, self._welcome)
         await quart.startup()

@@ -60,14 +60,16 @@ class Kernel:
     @classmethod
     async def open(cls, settings: Settings, registry: Registry | None = None) -> Kernel:
         """Opens the stores and builds the first snapshot. Errors: `StoreError` and its kinds."""
-        found = registry or plugins.build(settings.disabled_plugins, settings.provider_override)
         store = await Store.open(settings)
         try:
+            if registry is None:
+                disabled = (*settings.disabled_plugins, *(await store.settings()).get("disabledPlugins", ()))
+                registry = plugins.build(disabled, settings.provider_override)
             usage_log = await UsageLog.open(Path(settings.data_dir) / "usage.db")
         except BaseException:
             await store.aclose()
             raise
-        kernel = cls(settings, found, store, usage_log)
+        kernel = cls(settings, registry, store, usage_log)
         await kernel.reload()
         kernel._tasks.append(asyncio.create_task(kernel._follow_changes()))
         return kernel

@@ -31,16 +31,10 @@ class RuntimeSettings:
     """The installed strategy that orders the connections of a provider."""
     sticky_round_robin_limit: Annotated[int, Between(1, 1000)] = 3
     """Calls in a row that a rotating strategy gives to one connection."""
-    request_retry: Annotated[int, Between(0, 10)] = 3
-    """How many more candidates one request may try after the first has failed."""
-    max_retry_interval_sec: Annotated[int, Between(0, 600)] = 30
-    """The longest wait between two of these tries, in seconds."""
     blocked_providers: Ids = ()
     """Ids of providers that are neither listed nor called."""
     disabled_plugins: Ids = ()
     """Plugins to leave out, by their own or their distribution's name; from the next start on."""
-    max_body_size_mb: Annotated[int, Between(1, 2048)] | None = None
-    """The largest request body that the model endpoints accept; without it, OMNIROUTE_MAX_BODY_MB counts."""
     theme: Literal["system", "light", "dark"] = "system"
     hidden_sidebar_items: Ids = ()
 
@@ -88,5 +82,4 @@ def as_json(values: RuntimeSettings, settings: Settings) -> dict[str, Json]:
     """The settings in force by their names on the wire, the environment's share included."""
     shown = {alias: getattr(values, name) for alias, name in _FIELDS.items()}
     shown["requireApiKey"] = values.require_api_key or settings.require_api_key
-    shown["maxBodySizeMb"] = values.max_body_size_mb or settings.max_body_bytes // (1024 * 1024)
     return shown

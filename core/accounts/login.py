@@ -30,7 +30,6 @@ from omniroute_hooks import (
     LoginExpired,
     NotFound,
     OAuthCode,
-    Tokens,
     UpstreamError,
 )
 
@@ -38,6 +37,7 @@ from core.store.errors import Conflict
 from core.store.records import ConnectionRecord
 
 from . import oauth
+from .connecting import connect
 from .loopback import Loopback, Page
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ Flow = TypeVar("Flow", bound=AuthFlow)
 LIFETIME_S = 600.0
 CLOSING_S = 10.0
 _STALE = "This login has expired, or was finished already. Begin again."
-# What tells two accounts of one person apart, where a vendor's plugin says it.
-_IDENTITY = ("organizationId", "accountId")
 
 
 @frozen
@@ -129,13 +127,14 @@ class Logins:
 
     async def outcome(self, provider: str, state: str) -> Outcome:
         """How the login with this state stands."""
-        ended = (await self._kernel.store.live_values()).get(_outcome_key(state))
-        if ended is not None and ended["provider"] == provider:
-            return Outcome(ended["status"], ended["connectionId"], ended["error"])
-        login = await self._kernel.store.login(state)
-        if login is None or login.provider != provider:
-            return Outcome("error", error=_STALE)
-        return Outcome("pending")
+        for _ in range(2):  # it may pass from "begun" to "being finished" between the two looks
+            noted = (await self._kernel.store.live_values()).get(_outcome_key(state))
+            if noted is not None and noted["provider"] == provider:
+                return Outcome(noted["status"], noted["connectionId"], noted["error"])
+            login = await self._kernel.store.login(state)
+            if login is not None and login.provider == provider:
+                return Outcome("pending")
+        return Outcome("error", error=_STALE)
 
     async def _begin(self, flow: OAuthCode, redirect_uri: str) -> oauth.Begun:
         if not flow.client_id:
@@ -161,17 +160,19 @@ class Logins:
                 raise BadRequest(f"state: {_STALE}")
             flow = self._flow(provider, OAuthCode, "authorization code")
             begun = oauth.Begun("", state, login.data["redirect_uri"], login.data["verifier"])
+            await self._note(provider, state, Outcome("pending"))
             try:
                 tokens = await _asked(oauth.exchange(flow, begun, code, self._kernel.http))
-                record = await self._connect(provider, tokens)
+                record = await connect(self._kernel, provider, tokens)
             except LoginExpired as exc:
                 problem = BadRequest(f"{exc.message} Begin the login again.")
-                await self._note(provider, state, error=problem.message)
+                await self._note(provider, state, Outcome("error", error=problem.message))
                 raise problem from exc
-            except GatewayError as exc:
-                await self._note(provider, state, error=exc.message)
+            except Exception as exc:
+                words = exc.message if isinstance(exc, GatewayError) else "The login could not be stored. Begin again."
+                await self._note(provider, state, Outcome("error", error=words))
                 raise
-            await self._note(provider, state, connection_id=record.id)
+            await self._note(provider, state, Outcome("success", record.id))
             return record
 
         return await self._owned(work())
@@ -222,7 +223,7 @@ class Logins:
             if login is None:
                 return Page("Nothing to finish", _STALE)
             reason = f"The login was refused: {query.get('error_description') or query['error']}"[:300]
-            await self._note(provider, state, error=reason)
+            await self._note(provider, state, Outcome("error", error=reason))
             return Page("Not logged in", reason, over=True)
         if not state or not query.get("code"):
             return Page("Nothing to finish", "No login came back with this visit.")
@@ -273,22 +274,17 @@ class Logins:
             try:
                 tokens = await _asked(flow.poll(code, self._kernel.http))
             except LoginExpired as exc:
-                await self._end_device(provider, state, error=exc.message)
-                return Outcome("error", error=exc.message)
-            if tokens is None:
-                return outcome
-            record = await self._connect(provider, tokens)
-            await self._end_device(provider, state, connection_id=record.id)
-            return Outcome("success", record.id)
+                ended = Outcome("error", error=exc.message)
+            else:
+                if tokens is None:
+                    return outcome
+                ended = Outcome("success", (await connect(self._kernel, provider, tokens)).id)
+            await self._note(provider, state, ended)
+            await self._kernel.store.take_login(state)
+            self._asked_at.pop(state, None)
+            return ended
 
         return await self._owned(work())
-
-    async def _end_device(
-        self, provider: str, state: str, *, connection_id: str | None = None, error: str | None = None
-    ) -> None:
-        await self._note(provider, state, connection_id=connection_id, error=error)
-        await self._kernel.store.take_login(state)
-        self._asked_at.pop(state, None)
 
     # a program's own login ------------------------------------------------------------------------------------
 
@@ -308,50 +304,17 @@ class Logins:
                 log.exception("A login of %s could not be read from its file.", provider)
                 raise BadRequest(f"The login could not be read: {flow.describes}") from exc
             if tokens is not None:
-                return await self._owned(self._connect(provider, tokens))
+                return await self._owned(connect(self._kernel, provider, tokens))
         raise NotFound(f"No login was found on this machine. Looked for: {'; '.join(looked_for)}")
 
-    # the connection -------------------------------------------------------------------------------------------
+    # what they share -----------------------------------------------------------------------------------------
 
-    async def _connect(self, provider: str, tokens: Tokens) -> ConnectionRecord:
-        """Stores a login: over the connection of the same account, or as a new one."""
-        store = self._kernel.store
-        mine = [record for record in await store.connections() if record.provider == provider]
-        old = next((record for record in mine if record.auth_type == "oauth" and _same(record, tokens)), None)
-        if old is not None:
-            record = await store.update_connection(
-                old.id,
-                credential=dict(tokens.credential),
-                expires_at=tokens.expires_at_s,
-                email=tokens.email or old.email,
-                provider_specific_data={**old.provider_specific_data, **tokens.data},
-                state="active",
-                last_error=None,
-                last_error_at=None,
-            )
-        else:
-            declared = self._kernel.registry.providers[provider]
-            record = await store.create_connection(
-                provider=provider,
-                auth_type="oauth",
-                name=_free_name(tokens.email or tokens.name or declared.name or provider, {r.name for r in mine}),
-                email=tokens.email,
-                credential=dict(tokens.credential),
-                provider_specific_data=dict(tokens.data),
-                expires_at=tokens.expires_at_s,
-                state="active",
-            )
-        await self._kernel.reload()
-        return record
-
-    async def _note(
-        self, provider: str, state: str, *, connection_id: str | None = None, error: str | None = None
-    ) -> None:
+    async def _note(self, provider: str, state: str, outcome: Outcome) -> None:
         value = {
             "provider": provider,
-            "status": "error" if connection_id is None else "success",
-            "connectionId": connection_id,
-            "error": error,
+            "status": outcome.status,
+            "connectionId": outcome.connection_id,
+            "error": outcome.error,
         }
         await self._kernel.store.put_live_value(_outcome_key(state), value, time.time() + LIFETIME_S)
 
@@ -400,25 +363,6 @@ async def _asked(work: Awaitable[T]) -> T:
     except Exception as exc:
         log.exception("A login failed in its plugin.")
         raise UpstreamError("The login server's answer could not be read.") from exc
-
-
-def _same(record: ConnectionRecord, tokens: Tokens) -> bool:
-    """Whether a login is that connection's account."""
-    data, old = tokens.data, record.provider_specific_data
-    if any(name in data and name in old and data[name] != old[name] for name in _IDENTITY):
-        return False
-    if tokens.email is not None or record.email is not None:
-        return tokens.email == record.email
-    if tokens.name is not None:
-        return tokens.name == record.name
-    kept = record.credential.get("refresh_token") or record.credential.get("access_token")
-    return kept is not None and kept in tokens.credential.values()
-
-
-def _free_name(wanted: str, taken: set[str]) -> str:
-    wanted = wanted[:180]
-    names = (wanted if number == 1 else f"{wanted} {number}" for number in range(1, len(taken) + 2))
-    return next(name for name in names if name not in taken)
 
 
 def _outcome_key(state: str) -> str:

@@ -43,13 +43,12 @@ class Accounts:
         self.quotas = Quotas(kernel)
 
     def settle(self, snapshot: Snapshot) -> None:
-        """A new snapshot is at least as new as what is remembered here."""
+        """A new snapshot has been built from the store: it is at least as new as what is remembered here."""
         known = {line.connection.id: line.connection for lines in snapshot.lines.values() for line in lines}
-        self._newest = {
-            id_: connection
-            for id_, connection in self._newest.items()
-            if id_ in known and (connection.expires_at_s or 0) > (known[id_].expires_at_s or 0)
-        }
+        for id_, connection in list(self._newest.items()):
+            if id_ not in known or known[id_].credential != connection.credential:
+                del self._newest[id_]
+                self._failed_until.pop(id_, None)
 
     async def usable(self, connection: Connection, now_s: float | None = None) -> Connection:
         """The connection with a token that still lasts a while.

@@ -165,11 +165,13 @@ def _kind(type_id: str | None) -> NodeType:
 
 
 def _api_type(kind: NodeType, api_type: str | None) -> str | None:
-    """The spelling under which the type knows its dialect; the first one where none is named."""
+    """The name under which the type knows its dialect. None means the type's default, by its name if it has one."""
+    named = {name: dialect for name, dialect in kind.dialects.items() if name is not None}
     if api_type is None:
-        return None if None in kind.dialects else next(iter(kind.dialects), None)
+        default = kind.dialects.get(None)
+        return next((name for name, dialect in named.items() if default in (None, dialect)), None)
     if api_type not in kind.dialects:
-        known = ", ".join(name for name in kind.dialects if name is not None)
+        known = ", ".join(named)
         raise wrong("apiType", f"must be one of {known}" if known else "is not used by this type")
     return api_type
 

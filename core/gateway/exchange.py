@@ -85,7 +85,7 @@ class Exchange:
         if self.wire.started:
             return
         self.trace.status = 200
-        media_type = self.dialect.media_type(self.reply()).encode()
+        media_type = self.dialect.media_type(self.asked).encode()
         await self.wire.start(200, [(b"content-type", media_type), _NO_CACHE, *self.headers()])
         self._start_beating()
 

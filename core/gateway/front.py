@@ -33,7 +33,7 @@ from .trace import Trace, request_id
 from .wire import CallerGone, Receive, Send, Wire, read_body, watch
 
 log = logging.getLogger("omniroute.gateway")
-App = Callable[[dict[str, Any], Receive, Send], Awaitable[None]]
+App = Callable[[Any, Any, Any], Awaitable[None]]  # ASGI, whose message types every framework spells anew
 CLIENT_CLOSED = 499  # as nginx counts it: the caller left before the answer
 
 
@@ -80,6 +80,8 @@ class Front:
         watcher: asyncio.Task[None] | None = None
         pick: Pick | None = None
         generates = match.endpoint.operation == "generate"
+        task = asyncio.current_task()
+        assert task is not None
         try:
             try:
                 if self.kernel.draining:
@@ -94,8 +96,6 @@ class Front:
                     return
                 raw = await read_body(receive, scope["headers"], self.kernel.settings.max_body_bytes)
                 body = loads_body(raw)
-                task = asyncio.current_task()
-                assert task is not None
                 watcher = asyncio.create_task(watch(receive, task, gone))
                 peek = match.dialect.peek(body, asked)
                 trace.requested_model, trace.stream = peek.model, peek.stream
@@ -118,11 +118,13 @@ class Front:
         except asyncio.CancelledError:
             if not gone.is_set():
                 raise
+            task.uncancel()
             trace.status = CLIENT_CLOSED
         except Exception:
             log.exception("Request %s failed in the gateway itself.", trace.id)
+            if exchange.wire.started:
+                raise  # the server breaks the connection: a stream that merely ended would look whole
             await exchange.send_error(GatewayError("Something went wrong in the gateway. Its log says what."))
-            await exchange.close()
         finally:
             exchange.stop_beating()
             if watcher is not None:

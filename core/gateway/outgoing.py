@@ -72,7 +72,7 @@ def prepare(
     """
     provider = target.provider
     own = incoming.dialect is dialect
-    if own and stream == incoming.stream and not incoming.sealed:
+    if own and stream == incoming.stream and not incoming.sealed and _same_frames(incoming, dialect):
         body = incoming.body if provider.adapt is None else provider.adapt(incoming.body, target)
         raw = incoming.raw if body is incoming.body else dumps(body)
         passed = dialect.pass_request(raw, body, target, stream)
@@ -92,6 +92,11 @@ def prepare(
         )
     rendered = dialect.render_request(conversation, target, stream)
     return prepare_rendered(rendered, target, dialect, headers, incoming, stream)
+
+
+def _same_frames(incoming: Incoming, dialect: Dialect) -> bool:
+    """Whether the caller wants its stream as providers send it; some dialects know a second form."""
+    return not incoming.stream or dialect.media_type(incoming.asked).startswith("text/event-stream")
 
 
 def prepare_rendered(

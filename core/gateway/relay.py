@@ -7,6 +7,7 @@ answer is never closed as if it were complete.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
@@ -30,6 +31,8 @@ from omniroute_hooks.conversation import Part
 from omniroute_hooks.dialect import Decoder, Encoder
 from omniroute_hooks.events import (
     BlockClosed,
+    BlockDelta,
+    BlockOpened,
     Broke,
     Event,
     Failed,
@@ -46,6 +49,8 @@ from .call import classify, read_all, transport_failure, unreadable
 
 SSE = b"text/event-stream"
 Drop = Callable[[bytes], bool]
+_FIRST_WORDS = (b"data:", b"event:", b":", b"id:", b"retry:")
+log = logging.getLogger("omniroute.gateway")
 
 
 class Caller(Protocol):
@@ -125,11 +130,14 @@ async def relay_local(signals: AsyncIterator[Signal], caller: Caller, target: Ta
     """The answer of a provider that needs no network. Errors: as `relay_stream`."""
     machine = BlockMachine(caller.reply().reply_id)
     encoder: Encoder | None = None
-    async for signal in signals:
-        events = machine.feed((signal,))
-        if stream and events:
-            encoder = await _send(events, encoder, caller, target)
-    events = machine.end()
+    try:
+        async for signal in signals:
+            events = machine.feed((signal,))
+            if stream and events:
+                encoder = await _send(events, encoder, caller, target)
+        events = machine.end()
+    except Exception as exc:
+        events = machine.fail(_named(exc, begun=encoder is not None))
     if stream:
         await _send(events, encoder, caller, target)
         return Outcome(machine.usage, _error_in(events), _chars(machine.answer().parts))
@@ -156,15 +164,24 @@ async def _translate(response: httpx.Response, caller: Caller, dialect: Dialect,
                 break
         events = [] if machine.complete or machine.over else machine.feed(decoder.end())
         events += machine.end()
-    except httpx.TransportError as exc:
-        events = machine.fail(transport_failure(exc))
-    except GatewayError as exc:
-        if encoder is None:
-            raise
-        events = machine.fail(exc)
+    except Exception as exc:
+        events = machine.fail(_named(exc, begun=encoder is not None))
     if events:
         await _send(events, encoder, caller, target)
     return Outcome(machine.usage, _error_in(events), _chars(machine.answer().parts))
+
+
+def _named(exc: Exception, begun: bool) -> GatewayError:
+    """An exception in the middle of an answer as a failure that can be told. Errors: ``exc`` itself, where it is a
+    plugin's bug and nothing has been said yet."""
+    if isinstance(exc, GatewayError):
+        return exc
+    if isinstance(exc, httpx.TransportError):
+        return transport_failure(exc)
+    if not begun:
+        raise exc
+    log.error("A plugin failed in the middle of an answer.", exc_info=exc)
+    return GatewayError("Something went wrong in the gateway in the middle of the answer. Its log says what.")
 
 
 async def _send(events: list[Event], encoder: Encoder | None, caller: Caller, target: Target) -> Encoder:
@@ -193,6 +210,8 @@ async def _pass_through(
         async for chunk in response.stream:  # type: ignore[union-attr]
             watcher.see(chunk)
             if not begun:
+                if not _begins_stream(chunk):
+                    raise unreadable("it is no event stream")
                 if watcher.error is not None:
                     raise classify(watcher.error, target).error
                 await caller.begin_stream()
@@ -223,6 +242,12 @@ async def _pass_through(
     elif not watcher.terminal and watcher.error is None and dialect.end_mark:
         await caller.write(dialect.end_mark)
     return Outcome(watcher.usage, watcher.error)
+
+
+def _begins_stream(chunk: bytes) -> bool:
+    """Whether these may be the first bytes of an event stream."""
+    head = chunk.removeprefix(b"\xef\xbb\xbf").lstrip()[:6]
+    return not head or any(head.startswith(word) or word.startswith(head) for word in _FIRST_WORDS)
 
 
 class _Watcher:
@@ -260,7 +285,9 @@ class _Watcher:
 def sealed_by(events: list[Event], target: Target) -> list[Event]:
     """Events whose sealed values name their maker, so that they come back to it and to nobody else."""
     for position, event in enumerate(events):
-        if isinstance(event, BlockClosed):
+        if type(event) is BlockDelta:
+            continue
+        if isinstance(event, BlockClosed | BlockOpened):
             part = _with_maker(event.part, target)
             if part is not event.part:
                 events[position] = evolve(event, part=part)
@@ -284,7 +311,7 @@ def _with_maker(part: Part, target: Target) -> Part:
 def _parse(dialect: Dialect, body: bytes, target: Target) -> Answer:
     try:
         value = loads_upstream(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         what = "it is empty" if not body.strip() else "it is a web page" if body.lstrip()[:1] == b"<" else "no JSON"
         raise unreadable(what) from None
     try:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 
 from attrs import frozen
-from omniroute_hooks import Model, ModelNotFound, Provider
+from omniroute_hooks import LoginExpired, Model, ModelNotFound, Provider
 
 from .snapshot import Line, Snapshot
 
@@ -38,7 +38,7 @@ class Plan:
 def resolve(snapshot: Snapshot, name: str) -> Plan:
     """Whom ``name`` means.
 
-    Errors: `ModelNotFound`, which says what is missing and what to do.
+    Errors: `ModelNotFound`, `LoginExpired`: they say what is missing and what to do.
     """
     by = "name"
     for _ in range(MAX_ALIAS_STEPS):
@@ -59,9 +59,10 @@ def resolve(snapshot: Snapshot, name: str) -> Plan:
 def _choice(snapshot: Snapshot, provider: Provider, model: str) -> Choice:
     lines = snapshot.lines.get(provider.id, ())
     if not lines:
-        raise ModelNotFound(
-            f"{provider.name or provider.id} has no active connection. Add one, or enable one, under Providers."
-        )
+        name = provider.name or provider.id
+        if provider.id in snapshot.expired:
+            raise LoginExpired(f"The login at {name} has expired. Log in again under Providers.")
+        raise ModelNotFound(f"{name} has no active connection. Add one, or enable one, under Providers.")
     spec = provider.model(model)
     if spec is None and not provider.any_model:
         near = _near(model, [m.id for m in provider.models])

@@ -39,13 +39,17 @@ class Line:
 
 @frozen
 class Snapshot:
-    """What a request may use. Keys of ``lines`` are provider ids; lines are in the user's order."""
+    """What a request may use. Keys of ``lines`` are provider ids; lines are in the user's order.
+
+    ``expired`` holds the providers that only lack a new login.
+    """
 
     version: int
     registry: Registry
     providers: Mapping[str, Provider]
     by_prefix: Mapping[str, Provider]
     lines: Mapping[str, tuple[Line, ...]]
+    expired: frozenset[str]
     keys: ApiKeyTable
     require_api_key: bool
     settings: Mapping[str, Any]
@@ -76,6 +80,8 @@ def build_snapshot(registry: Registry, contents: StoreContents, settings: Settin
         if provider.id not in lines and needs_no_connection(provider):
             lines[provider.id] = (_bare_line(provider),)
     stored = values.get("settings", {})
+    for blocked in stored.get("blockedProviders", ()):  # neither listed nor called
+        lines.pop(blocked, None)
     order = [p for p in providers.values() if p.id in lines]
     listed = _listed(order)
     return Snapshot(
@@ -84,6 +90,7 @@ def build_snapshot(registry: Registry, contents: StoreContents, settings: Settin
         providers=providers,
         by_prefix={p.prefix: p for p in providers.values()},
         lines=lines,
+        expired=frozenset(r.provider for r in contents.connections if r.is_active and r.state == "expired"),
         keys=ApiKeyTable(contents.api_keys, api_key_secret),
         require_api_key=settings.require_api_key or bool(stored.get("requireApiKey", False)),
         settings=stored,

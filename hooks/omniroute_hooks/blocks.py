@@ -132,6 +132,8 @@ class BlockMachine:
         self._usage: Usage | None = None
         self._stop: Stop | None = None
         self._terminal = False
+        self._last_text = _Block("text")  # the text block that grew last, and its key
+        self._last_key: Key = ""
 
     @property
     def started(self) -> bool:
@@ -161,6 +163,13 @@ class BlockMachine:
                 break
             kind = type(signal)
             if kind is TextDelta:
+                last = self._last_text
+                if last.index >= 0 and not last.ended and signal.key == self._last_key and not signal.refusal:  # type: ignore[union-attr]
+                    text: str = signal.text  # type: ignore[union-attr]
+                    if text:  # nearly every signal of a stream is this one
+                        last.pieces.append(text)
+                        out.append(BlockDelta(last.index, "text", text))
+                    continue
                 self._text(signal, out)  # type: ignore[arg-type]
             elif kind is ToolDelta:
                 self._tool(signal, out)  # type: ignore[arg-type]
@@ -229,11 +238,7 @@ class BlockMachine:
             block.ended = True
             self._pump(out)
         elif isinstance(signal, Cited):
-            block = self._block("text", signal.key)
-            block.citations.append(signal.citation)
-            self._pump(out)
-            if block.index >= 0:
-                out.append(BlockCited(block.index, signal.citation))
+            self._cited(signal, out)
         elif isinstance(signal, Stopped):
             if self._stop is None or _rank(signal.stop) <= _rank(self._stop):
                 self._stop = signal.stop
@@ -245,10 +250,12 @@ class BlockMachine:
     def _text(self, signal: TextDelta, out: list[Event]) -> None:
         kind: BlockKind = "refusal" if signal.refusal else "text"
         block = self._blocks.get((_SLOT[kind], signal.key))
-        if not signal.text and block is None:
+        if not signal.text and (block is None or block.ended):
             return  # an empty first delta opens nothing: some callers refuse empty text blocks
         if block is None or block.ended:
             block = self._block(kind, signal.key)
+        if kind == "text":
+            self._last_text, self._last_key = block, signal.key
         self._append(block, signal.text, out)
 
     def _thinking(self, signal: ThinkingDelta, out: list[Event]) -> None:
@@ -269,10 +276,22 @@ class BlockMachine:
         if signal.kind == "custom":
             block.tool_kind = "custom"
         text = signal.arguments
-        if signal.whole:
+        if signal.whole and block.index < 0:
+            block.pieces.clear()  # nobody has heard them yet
+        elif signal.whole:
             have = "".join(block.pieces)
-            text = text[len(have) :] if text.startswith(have) else ("" if have else text)
+            text = text[len(have) :] if text.startswith(have) else ""
         self._append(block, text, out)
+
+    def _cited(self, signal: Cited, out: list[Event]) -> None:
+        block = self._blocks.get((_SLOT["text"], signal.key)) or self._block("text", signal.key)
+        block.citations.append(signal.citation)
+        if block.index < 0:
+            self._pump(out)
+        elif block in self._queue:
+            out.append(BlockCited(block.index, signal.citation))
+        else:  # too late to say so, but the whole answer has it; a new text without words would be worse
+            self._done[block.index] = block.build(content=True)
 
     def _sealed(self, signal: Sealed, out: list[Event]) -> None:
         for slot in (_SLOT["thinking"], _SLOT["tool"], _SLOT["text"]):
@@ -339,6 +358,7 @@ class BlockMachine:
         out.append(BlockOpened(block.index, block.kind, block.build(content=False)))
         if block.kind != "whole" and block.pieces:
             out.append(BlockDelta(block.index, block.kind, "".join(block.pieces)))
+        out.extend(BlockCited(block.index, citation) for citation in block.citations)
 
     def _start(self, out: list[Event]) -> None:
         if not self._started:

@@ -142,7 +142,8 @@ class SseDecoder:
 
     def feed(self, chunk: bytes) -> list[Signal]:
         """Signals of all frames that are whole by now."""
-        return self._frames(self._splitter.feed(chunk))
+        frames = self._splitter.skim(chunk, self.marks) if self._watch else self._splitter.feed(chunk)
+        return self._frames(frames)
 
     def end(self) -> list[Signal]:
         """Signals of a last frame without a blank line."""
@@ -219,7 +220,7 @@ class Dialect:
     counting: Counting | None = None
     end_mark: bytes = b""
     heartbeat: bytes = b""
-    media_type: Callable[[Reply], str] = lambda reply: "text/event-stream; charset=utf-8"
+    media_type: Callable[[Asked], str] = lambda asked: "text/event-stream; charset=utf-8"
     forwards: frozenset[str] = frozenset()
     upstream_headers: Mapping[str, str] = {}
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -15,10 +17,9 @@ MAX_DEPTH = 200  # orjson itself stops at 1024; no real request is deeper than a
 def dumps(value: Any) -> bytes:
     """Compact UTF-8 JSON. Lone surrogates, which some providers send in halves, are replaced."""
     try:
-        return orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS)
+        return orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError):
-        text = json.dumps(value, ensure_ascii=False, default=str, allow_nan=False)
-        return text.encode("utf-8", "replace")
+        return json.dumps(_mended(value), ensure_ascii=False, default=str, separators=(",", ":")).encode()
 
 
 def loads_body(body: bytes) -> dict[str, Any]:
@@ -33,6 +34,8 @@ def loads_body(body: bytes) -> dict[str, Any]:
         raise BadRequest(f"The body is not valid JSON ({where}: {exc.msg}).") from None
     if not isinstance(value, dict):
         raise BadRequest(f"The body must be a JSON object, not {json_type(value)}.")
+    if body.count(b"{") + body.count(b"[") > MAX_DEPTH and _deeper(value, MAX_DEPTH):
+        raise BadRequest(f"The body is nested more than {MAX_DEPTH} levels deep.")
     return value
 
 
@@ -45,7 +48,38 @@ def loads_upstream(data: bytes | str) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         text = data.decode("utf-8", "replace") if isinstance(data, bytes) else data
-        return json.loads(text)
+        try:
+            return json.loads(text)
+        except RecursionError:
+            raise ValueError("The JSON is nested too deeply.") from None
+
+
+def _deeper(value: Any, levels: int) -> bool:
+    """Whether containers stand within each other more than ``levels`` deep, ``value`` itself counted."""
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
+
+
+def _mended(value: Any) -> Any:
+    """``value`` without what JSON in UTF-8 cannot hold: half surrogates become "?", NaN and infinities null."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {_mended(name): _mended(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mended(item) for item in value]
+    return value
 
 
 def json_type(value: Any) -> str:

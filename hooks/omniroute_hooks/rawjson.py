@@ -13,6 +13,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
+_ESCAPED = b"\\u006"
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
 
@@ -33,10 +34,12 @@ def replace_string(raw: bytes, body: Mapping[str, Any], name: str, value: str) -
         return raw
     new = json.dumps(value, ensure_ascii=False).encode()
     if name == "model":
-        # The word "model" with bare quotes, once: no other place in this body can be meant.
+        # The word "model" with bare quotes, once, and no letter of it written as an escape somewhere: no other
+        # place in this body can be meant.
         found = _MODEL.finditer(raw)
         first = next(found, None)
-        if first is not None and next(found, None) is None and json.loads(b'"' + first[1] + b'"') == body[name]:
+        once = first is not None and next(found, None) is None and _ESCAPED not in raw
+        if once and first is not None and json.loads(b'"' + first[1] + b'"') == body[name]:
             return raw[: first.start(1) - 1] + new + raw[first.end(1) + 1 :]
     text = raw.decode("utf-8-sig")
     spans = top_level_spans(text)

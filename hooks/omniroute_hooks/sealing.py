@@ -8,7 +8,6 @@ back, the envelope tells who made it, so it reaches its maker and nobody else.
 from __future__ import annotations
 
 import base64
-import binascii
 
 import orjson
 
@@ -28,10 +27,13 @@ def unwrap(token: str, dialect: str) -> Seal:
     if token.startswith(ENVELOPE):
         body = token[len(ENVELOPE) :]
         try:
-            made_in, provider, model, value = orjson.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
-            return Seal(str(value), str(made_in), provider, model)
-        except (ValueError, binascii.Error):
-            pass  # damaged on the way: as good as a foreign value
+            fields = orjson.loads(base64.urlsafe_b64decode(body + "=" * (-len(body) % 4)))
+        except ValueError:
+            fields = None
+        match fields:
+            case [str(made_in), str() | None as provider, str() | None as model, str(value)]:
+                return Seal(value, made_in, provider, model)
+        # damaged on the way, or made up: as good as a foreign value
     return Seal(token, dialect)
 
 

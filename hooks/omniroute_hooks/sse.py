@@ -15,7 +15,8 @@ from .errors import BrokenStream
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024  # inline images make lines of tens of megabytes
 
-_FRAME_END = re.compile(rb"\r\n\r\n|\n\n|\r\r|\n\r\n|\r\n\n")
+_LONGEST_MARK = 64
+_FRAME_END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")  # a blank line, whatever ends it and the line before
 
 
 @frozen
@@ -53,6 +54,7 @@ class FrameSplitter:
         self._rest = bytearray()
         self._searched = 0
         self._limit = limit
+        self._wanted = False  # whether what is left begins a frame that `skim` must give
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Raw frames that are complete by now, without their blank lines."""
@@ -68,6 +70,7 @@ class FrameSplitter:
             parts = chunk.split(b"\n\n")
             rest += parts.pop()
             self._searched = 0
+            self._check()
             return [part for part in parts if part]
         rest += chunk
         out: list[bytes] = []
@@ -89,6 +92,28 @@ class FrameSplitter:
     def _check(self) -> None:
         if len(self._rest) > self._limit:
             raise BrokenStream("One event of the provider's stream is too long.")
+
+    def skim(self, chunk: bytes, marks: tuple[bytes, ...]) -> list[bytes]:
+        """As `feed`, but frames that hold none of ``marks`` may be left out: cheap where most are of no interest."""
+        rest = self._rest
+        if not self._wanted:
+            border = bytes(rest[-_LONGEST_MARK:]) + chunk[:_LONGEST_MARK] if rest else b""
+            self._wanted = b"\r" in chunk or any(mark in chunk or mark in border for mark in marks)
+        if self._wanted:
+            frames = self.feed(chunk)
+            if frames:
+                self._wanted = b"\r" in rest or any(mark in rest for mark in marks)
+            return frames
+        if rest[-1:] == b"\n" and chunk[:1] == b"\n":
+            rest.clear()
+            chunk = chunk[1:]
+        last = chunk.rfind(b"\n\n")
+        if last < 0:
+            rest += chunk
+            self._check()
+        else:
+            rest[:] = chunk[last + 2 :]
+        return []
 
     def end(self) -> list[bytes]:
         """What is left when the stream closes: a last frame without its blank line."""

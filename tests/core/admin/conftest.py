@@ -77,6 +77,7 @@ class Outside:
     answers: dict[str, list[tuple[int, Any]]] = field(factory=dict)
     asked: list[tuple[str, dict[str, Any], dict[str, str]]] = field(factory=list)
     gates: dict[str, asyncio.Event] = field(factory=dict)
+    arrived: asyncio.Event = field(factory=asyncio.Event)
 
     def reply(self, path: str, body: Any, status: int = 200) -> None:
         self.answers.setdefault(path, []).append((status, body))
@@ -95,6 +96,7 @@ class Outside:
             path = "/" + path
             data = (await request.get_data()).decode()
             self.asked.append((path, {k: v[0] for k, v in parse_qs(data).items()}, dict(request.headers)))
+            self.arrived.set()
             if path in self.gates:
                 await self.gates[path].wait()
             waiting = self.answers.get(path)
@@ -257,7 +259,7 @@ class Gateway:
 
     def browser(self, **more: Any) -> httpx.AsyncClient:
         """Another client, without a session."""
-        return httpx.AsyncClient(base_url=self.url, trust_env=False, timeout=20, **more)
+        return httpx.AsyncClient(base_url=self.url, trust_env=False, verify=False, timeout=20, **more)
 
 
 Opened = Callable[..., contextlib.AbstractAsyncContextManager[Gateway]]
@@ -276,7 +278,7 @@ def opened(tmp_path: Path, outside: Outside) -> Opened:
             app = build(lambda: kernel, registry)
             async with (
                 serving(app) as url,
-                httpx.AsyncClient(base_url=url, trust_env=False, timeout=20) as client,
+                httpx.AsyncClient(base_url=url, trust_env=False, verify=False, timeout=20) as client,
             ):
                 yield Gateway(kernel, app, url, client, link)
         finally:

@@ -34,19 +34,18 @@ def test_every_route_is_classified_and_only_these_are_public():
     classes = {rule.rule: guard.class_of(app, rule.endpoint) for rule in app.url_map.iter_rules()}
     assert [rule for rule, access in classes.items() if access is None] == []
     assert {rule for rule, access in classes.items() if access == "public"} == PUBLIC
-    assert len(classes) > 30
+    assert len(classes) > 25
 
 
 async def test_nobody_without_a_session_gets_past_a_session_route(opened):
     async with opened() as gateway:
         tried = 0
-        for rule in gateway.app.url_map.iter_rules():
-            if guard.class_of(gateway.app, rule.endpoint) != "session":
-                continue
+        rules = gateway.app.url_map.iter_rules()
+        inner = [rule for rule in rules if guard.class_of(gateway.app, rule.endpoint) == "session"]
+        for rule in inner:
             for method in sorted(rule.methods - {"HEAD", "OPTIONS"}):
-                for cookies in ({}, {"auth_token": "made-up"}, {"auth_token": '\x7f;="'}):
-                    async with gateway.browser(cookies=cookies) as stranger:
-                        answer = await stranger.request(method, path_of(rule))
+                for cookie in (b"", b"auth_token=made-up", b"auth_token=\xff\x7f; =;"):
+                    answer = await gateway.client.request(method, path_of(rule), headers=[(b"Cookie", cookie)])
                     assert answer.status_code == 401, (method, rule.rule)
                     assert answer.json()["error"]["code"] == "login_required"
                     tried += 1
