@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 from omniroute_hooks import Answer, Asked, Dialect, GatewayError, Reply, Stop
@@ -12,6 +11,7 @@ from omniroute_hooks.jsonio import dumps
 from core.store.records import ApiKeyRecord
 
 from .outgoing import Incoming
+from .pulse import Pulse
 from .snapshot import Snapshot
 from .trace import Trace
 from .wire import Wire
@@ -37,7 +37,7 @@ class Exchange:
         self.extra_headers: list[tuple[bytes, bytes]] = []
         self.said = False  # whether a word of an answer is out; from then on nobody else can answer
         self._reply: Reply | None = None
-        self._beat: asyncio.Task[None] | None = None
+        self._pulse: Pulse | None = None
 
     def reply(self) -> Reply:
         """What rendering needs; made once, so that ids and times agree. Errors: `BadRequest`."""
@@ -70,36 +70,35 @@ class Exchange:
         self.trace.status = 200
         await self.wire.whole(200, [_JSON, *self.headers()], body)
 
+    def keep_alive(self) -> None:
+        """From here on a heartbeat goes out whenever the stream is silent for long, its first word included."""
+        if self.dialect.heartbeat:
+            self._pulse = Pulse(self._beat, HEARTBEAT_S)
+
+    async def _beat(self) -> None:
+        """A stream whose first word is late begins with a heartbeat, before the client gives up."""
+        if not self.wire.busy:
+            await self._open()
+            await self.wire.write(self.dialect.heartbeat)
+
     async def begin_stream(self) -> None:
-        """Status and headers of a stream, and a heartbeat from here on."""
+        """Status and headers of a stream."""
         self.said = True
         await self._open()
+
+    async def _open(self) -> None:
+        if not self.wire.started:
+            self.trace.status = 200
+            media_type = self.dialect.media_type(self.asked).encode()
+            await self.wire.start(200, [(b"content-type", media_type), _NO_CACHE, *self.headers()])
 
     async def write(self, data: bytes) -> None:
         """A piece of the stream."""
         if self.trace.first_byte is None:
             self.trace.first_byte = time.perf_counter()
+        if self._pulse is not None:
+            self._pulse.touch()
         await self.wire.write(data)
-
-    async def _open(self) -> None:
-        if self.wire.started:
-            return
-        self.trace.status = 200
-        media_type = self.dialect.media_type(self.asked).encode()
-        await self.wire.start(200, [(b"content-type", media_type), _NO_CACHE, *self.headers()])
-        self._start_beating()
-
-    def _start_beating(self) -> None:
-        if self._beat is None and self.dialect.heartbeat:
-            self.wire.last_sent = asyncio.get_running_loop().time()
-            self._beat = asyncio.create_task(self.wire.beat(self.dialect.heartbeat, HEARTBEAT_S))
-
-    async def keep_waiting_caller(self) -> None:
-        """A stream whose first word is late begins with a heartbeat, before the client gives up."""
-        await asyncio.sleep(HEARTBEAT_S)
-        if self.dialect.heartbeat and not self.wire.started:
-            await self._open()
-            await self.wire.write(self.dialect.heartbeat)
 
     async def send_error(self, error: GatewayError) -> None:
         """The failure, in the caller's own dialect: as the answer, or as the last event of a begun stream."""
@@ -117,15 +116,15 @@ class Exchange:
 
     async def close(self) -> None:
         """Ends a stream."""
-        self.stop_beating()
+        self.stop()
         if self.wire.started:
             await self.wire.close()
 
-    def stop_beating(self) -> None:
+    def stop(self) -> None:
         """No heartbeat after this."""
-        if self._beat is not None:
-            self._beat.cancel()
-            self._beat = None
+        if self._pulse is not None:
+            self._pulse.stop()
+            self._pulse = None
 
 
 def _latin(text: str) -> bytes:

@@ -30,7 +30,7 @@ from .resolve import resolve
 from .routes import Match, Routes
 from .settle import Settlement
 from .trace import Trace, request_id
-from .wire import CallerGone, Receive, Send, Wire, read_body, watch
+from .wire import CallerGone, Departure, Receive, Send, Wire, read_body
 
 log = logging.getLogger("omniroute.gateway")
 App = Callable[[Any, Any, Any], Awaitable[None]]  # ASGI, whose message types every framework spells anew
@@ -76,8 +76,7 @@ class Front:
         snapshot = self.kernel.snapshot
         asked = _asked(match, scope)
         exchange = Exchange(snapshot, match.dialect, asked, Wire(send), trace, None)
-        gone = asyncio.Event()
-        watcher: asyncio.Task[None] | None = None
+        departure: Departure | None = None
         pick: Pick | None = None
         generates = match.endpoint.operation == "generate"
         task = asyncio.current_task()
@@ -96,7 +95,7 @@ class Front:
                     return
                 raw = await read_body(receive, scope["headers"], self.kernel.settings.max_body_bytes)
                 body = loads_body(raw)
-                watcher = asyncio.create_task(watch(receive, task, gone))
+                departure = Departure(receive, task)
                 peek = match.dialect.peek(body, asked)
                 trace.requested_model, trace.stream = peek.model, peek.stream
                 exchange.incoming = Incoming(match.dialect, asked, raw, body, peek.model, peek.stream)
@@ -105,7 +104,9 @@ class Front:
                 _check_allowed(exchange, peek.model)
                 picks = self.chooser.order(snapshot, plan, exchange.key.allowed_connections if exchange.key else ())
                 if generates:
-                    pick = await self._generate(exchange, picks)
+                    if peek.stream:
+                        exchange.keep_alive()
+                    pick = await self.pipeline.answer(exchange, picks)
                 else:
                     await count_tokens(exchange, picks, self.pipeline)
             except GatewayError as exc:
@@ -116,7 +117,7 @@ class Front:
         except CallerGone:
             trace.status = CLIENT_CLOSED
         except asyncio.CancelledError:
-            if not gone.is_set():
+            if departure is None or not departure.gone:
                 raise
             task.uncancel()
             trace.status = CLIENT_CLOSED
@@ -126,20 +127,11 @@ class Front:
                 raise  # the server breaks the connection: a stream that merely ended would look whole
             await exchange.send_error(GatewayError("Something went wrong in the gateway. Its log says what."))
         finally:
-            exchange.stop_beating()
-            if watcher is not None:
-                watcher.cancel()
+            exchange.stop()
+            if departure is not None:
+                departure.stop()
             if generates:
                 self.settlement.settle(trace, pick)
-
-    async def _generate(self, exchange: Exchange, picks: list[Pick]) -> Pick:
-        if not exchange.incoming.stream:
-            return await self.pipeline.answer(exchange, picks)
-        waiting = asyncio.create_task(exchange.keep_waiting_caller())
-        try:
-            return await self.pipeline.answer(exchange, picks)
-        finally:
-            waiting.cancel()
 
     async def _wrong_method(self, path: str, known: list[str], scope: dict[str, Any], send: Send) -> None:
         found = self._routes.find(known[0], path, scope["headers"])

@@ -130,18 +130,22 @@ async def relay_local(signals: AsyncIterator[Signal], caller: Caller, target: Ta
     """The answer of a provider that needs no network. Errors: as `relay_stream`."""
     machine = BlockMachine(caller.reply().reply_id)
     encoder: Encoder | None = None
+    sent: list[Event] = []
     try:
         async for signal in signals:
             events = machine.feed((signal,))
-            if stream and events:
-                encoder = await _send(events, encoder, caller, target)
+            if events:
+                sent = events
+                if stream:
+                    encoder = await _send(events, encoder, caller, target)
         events = machine.end()
     except Exception as exc:
         events = machine.fail(_named(exc, begun=encoder is not None))
+    error = _error_in([*sent, *events])
     if stream:
-        await _send(events, encoder, caller, target)
-        return Outcome(machine.usage, _error_in(events), _chars(machine.answer().parts))
-    error = _error_in(events)
+        if events:
+            await _send(events, encoder, caller, target)
+        return Outcome(machine.usage, error, _chars(machine.answer().parts))
     if error is not None:
         raise error
     answer = with_makers(machine.answer(), target)
@@ -154,12 +158,14 @@ async def _translate(response: httpx.Response, caller: Caller, dialect: Dialect,
     decoder = dialect.decoder(False)
     machine = BlockMachine(caller.reply().reply_id)
     encoder: Encoder | None = None
-    events: list[Event]
+    events: list[Event] = []
+    sent: list[Event] = []
     try:
         async for chunk in response.stream:  # type: ignore[union-attr]
             events = machine.feed(decoder.feed(chunk))
             if events:
                 encoder = await _send(events, encoder, caller, target)
+                sent = events
             if machine.complete or machine.over:
                 break
         events = [] if machine.complete or machine.over else machine.feed(decoder.end())
@@ -168,7 +174,7 @@ async def _translate(response: httpx.Response, caller: Caller, dialect: Dialect,
         events = machine.fail(_named(exc, begun=encoder is not None))
     if events:
         await _send(events, encoder, caller, target)
-    return Outcome(machine.usage, _error_in(events), _chars(machine.answer().parts))
+    return Outcome(machine.usage, _error_in([*sent, *events]), _chars(machine.answer().parts))
 
 
 def _named(exc: Exception, begun: bool) -> GatewayError:

@@ -11,6 +11,7 @@ from omniroute_hooks import BadRequest, TooLarge
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 RawHeaders = Sequence[tuple[bytes, bytes]]
+LOOK_AFTER_S = 0.05
 
 
 class CallerGone(Exception):
@@ -52,14 +53,13 @@ async def read_body(receive: Receive, headers: RawHeaders, limit: int) -> bytes:
 class Wire:
     """Sends one answer. ``started`` tells whether the status is out: from then on it cannot change."""
 
-    __slots__ = ("_busy", "_closed", "_send", "last_sent", "started")
+    __slots__ = ("_closed", "_send", "busy", "started")
 
     def __init__(self, send: Send) -> None:
         self._send = send
         self.started = False
+        self.busy = False
         self._closed = False
-        self._busy = False
-        self.last_sent = 0.0
 
     async def whole(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
         """A complete answer."""
@@ -74,13 +74,10 @@ class Wire:
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
     async def write(self, data: bytes) -> None:
-        """A piece of it."""
-        self._busy = True
-        try:
-            await self._send({"type": "http.response.body", "body": data, "more_body": True})
-        finally:
-            self._busy = False
-        self.last_sent = asyncio.get_running_loop().time()
+        """A piece of it. ``busy`` while the caller has not taken it."""
+        self.busy = True
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self.busy = False
 
     async def close(self) -> None:
         """The end of it."""
@@ -88,20 +85,35 @@ class Wire:
             self._closed = True
             await self._send({"type": "http.response.body", "body": b""})
 
-    async def beat(self, heartbeat: bytes, every_s: float) -> None:
-        """Sends ``heartbeat`` whenever nothing else was sent for ``every_s`` seconds. Runs until cancelled."""
-        loop = asyncio.get_running_loop()
+
+class Departure:
+    """Notices that the caller has closed the connection, cancels the request's task and sets ``gone``.
+
+    Begins to look only after a moment: most requests are answered before it is worth a task.
+    """
+
+    __slots__ = ("_handle", "_receive", "_task", "_watch", "gone")
+
+    def __init__(self, receive: Receive, task: asyncio.Task[Any]) -> None:
+        self._receive = receive
+        self._task = task
+        self._watch: asyncio.Task[None] | None = None
+        self.gone = False
+        self._handle = asyncio.get_running_loop().call_later(LOOK_AFTER_S, self._begin)
+
+    def _begin(self) -> None:
+        self._watch = asyncio.ensure_future(self._look())
+
+    async def _look(self) -> None:
         while True:
-            await asyncio.sleep(max(0.01, self.last_sent + every_s - loop.time()))
-            if not self._busy and not self._closed and loop.time() - self.last_sent >= every_s:
-                await self.write(heartbeat)
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                self.gone = True
+                self._task.cancel()
+                return
 
-
-async def watch(receive: Receive, task: asyncio.Task[Any], gone: asyncio.Event) -> None:
-    """Cancels ``task`` when the caller closes the connection, and sets ``gone`` so that it knows why."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            gone.set()
-            task.cancel()
-            return
+    def stop(self) -> None:
+        """The request is over."""
+        self._handle.cancel()
+        if self._watch is not None:
+            self._watch.cancel()

@@ -31,6 +31,10 @@ def parse_frame(raw: bytes) -> Frame | None:
     """The event in ``raw`` (without its blank line). None for comments, empty frames and bare ids."""
     if raw.startswith(b"data: ") and b"\n" not in raw and b"\r" not in raw:
         return Frame("", raw[6:])  # by far the commonest
+    if raw.startswith(b"event: ") and b"\r" not in raw:
+        first, _, second = raw.partition(b"\n")
+        if second.startswith(b"data: ") and b"\n" not in second:
+            return Frame(first[7:].decode("utf-8", "replace"), second[6:])
     name = ""
     data: list[bytes] = []
     for line in raw.splitlines():
@@ -97,8 +101,12 @@ class FrameSplitter:
         """As `feed`, but frames that hold none of ``marks`` may be left out: cheap where most are of no interest."""
         rest = self._rest
         if not self._wanted:
-            border = bytes(rest[-_LONGEST_MARK:]) + chunk[:_LONGEST_MARK] if rest else b""
-            self._wanted = b"\r" in chunk or any(mark in chunk or mark in border for mark in marks)
+            seen = bytes(rest[-_LONGEST_MARK:]) + chunk if rest else chunk  # a mark may stand across the border
+            self._wanted = b"\r" in chunk
+            for mark in marks:
+                if mark in seen:
+                    self._wanted = True
+                    break
         if self._wanted:
             frames = self.feed(chunk)
             if frames:

@@ -110,7 +110,7 @@ class ChatDecoder(SseDecoder):
         """As in the base, without a `Frame` for each of the commonest frames: this is the hottest loop there is."""
         out: list[Signal] = []
         for raw in raws:
-            if self._watch and not any(mark in raw for mark in self.marks):
+            if self._watch and not self._marked(raw):
                 continue
             text = self._mould.text(raw)
             if text and self._plain:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniroute_hooks import Conversation, Counting, Rendered, Target, Unsupported, UpstreamError
+from omniroute_hooks import Conversation, Counting, FieldProblem, Rendered, Target, Unsupported, UpstreamError
 
 from .request_out import render_request
 from .usage import count
@@ -27,7 +27,7 @@ _TAKEN = (
 
 def _render(conversation: Conversation, target: Target) -> Rendered:
     if not target.option("counts_tokens", True):
-        raise Unsupported("model: this provider does not count tokens.")
+        raise Unsupported.of([FieldProblem("model", "this provider does not count tokens")])
     whole = render_request(conversation, target, False)
     return Rendered(PATH, {name: whole.body[name] for name in _TAKEN if name in whole.body}, losses=whole.losses)
 

@@ -10,6 +10,7 @@ from omniroute_hooks import (
     CacheMark,
     Conversation,
     Document,
+    FieldProblem,
     Image,
     Loss,
     Opaque,
@@ -117,10 +118,10 @@ class ItemWriter:
         if isinstance(part, Audio):
             form = _AUDIO.get(part.source.mime or "")
             if form is None or part.source.data is None:
-                raise Unsupported(f"{where}: audio must be wav or mp3 data for this model.")
+                raise Unsupported.of([FieldProblem(where, "audio must be wav or mp3 data for this model")])
             return [{"type": "input_audio", "input_audio": {"data": part.source.data, "format": form}}]
         if isinstance(part, Video):
-            raise Unsupported(f"{where}: this model takes no video.")
+            raise Unsupported.of([FieldProblem(where, "this model takes no video")])
         if isinstance(part, Opaque):
             if part.dialect == ID:
                 return [dict(part.raw)]
@@ -130,7 +131,7 @@ class ItemWriter:
 
     def _image(self, part: Image, where: str) -> Json:
         if not self._sees:
-            raise Unsupported(f"{where}: this model takes no images.")
+            raise Unsupported.of([FieldProblem(where, "this model takes no images")])
         out: Json = {"type": "input_image"}
         url = data_url(part.source)
         if url is not None:
@@ -138,7 +139,7 @@ class ItemWriter:
         elif self._dialect in _VENDOR_FILES:
             out["file_id"] = part.source.file_id
         else:
-            raise Unsupported(f"{where}: the file id of an image means nothing to this provider.")
+            raise Unsupported.of([FieldProblem(where, "the file id of an image means nothing to this provider")])
         if part.detail is not None:
             out["detail"] = part.detail
         elif not self._native:
@@ -157,7 +158,7 @@ class ItemWriter:
             out["file_url"] = source.url
         elif source.file_id is not None:
             if self._dialect not in _VENDOR_FILES:
-                raise Unsupported(f"{where}: the file id of a document means nothing to this provider.")
+                raise Unsupported.of([FieldProblem(where, "the file id of a document means nothing to this provider")])
             out["file_id"] = source.file_id
         else:
             out["file_data"] = data_url(source)

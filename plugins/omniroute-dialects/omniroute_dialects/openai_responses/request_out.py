@@ -8,6 +8,7 @@ from typing import Any
 from omniroute_hooks import (
     OPENAI_CHAT,
     Conversation,
+    FieldProblem,
     Loss,
     Rendered,
     Target,
@@ -67,9 +68,9 @@ def _refuse(c: Conversation) -> None:
     if c.dialect == ID:
         return
     if c.sampling.n is not None and c.sampling.n > 1:
-        raise Unsupported("n: this model gives one answer at a time.")
+        raise Unsupported.of([FieldProblem("n", "this model gives one answer at a time")])
     if c.sampling.logprobs or c.sampling.top_logprobs:
-        raise Unsupported("logprobs: they cannot be brought back from this provider.")
+        raise Unsupported.of([FieldProblem("logprobs", "they cannot be brought back from this provider")])
 
 
 def _names(c: Conversation) -> Mapping[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omniroute_hooks import Conversation, Loss, ServerTool, Target, Tool, ToolChoice, Unsupported
+from omniroute_hooks import Conversation, FieldProblem, Loss, ServerTool, Target, Tool, ToolChoice, Unsupported
 
 from .strict_schema import fits_strict, object_schema
 from .tools_in import choice_of, server_kind, tools_of
@@ -107,7 +107,7 @@ def _server_tool(c: Conversation, tool: ServerTool, target: Target, losses: list
     if kind is None or kind not in runs:
         forced = c.tool_choice is not None and c.tool_choice.mode == "named" and tool.kind in c.tool_choice.names
         if forced or len(c.tools) == 1:
-            raise Unsupported(f"tools: this model cannot run the tool {tool.kind}.")
+            raise Unsupported.of([FieldProblem("tools", f"this model cannot run the tool {tool.kind}")])
         losses.append(Loss("tools", "drop", f"the target cannot run {tool.kind}"))
         return None
     if kind == "code_interpreter":
