@@ -12,16 +12,15 @@ from typing import Any
 from omniroute_hooks import (
     ANTHROPIC,
     Conversation,
-    FieldProblem,
     Loss,
     ServerTool,
     Target,
     Tool,
     ToolCall,
-    Unsupported,
 )
 from omniroute_hooks.jsonio import loads_upstream
 
+from ..hosted_tools import leave_out
 from ..names import name_codec
 from .cache import mark_fields
 from .schema import input_schema, is_recursive, output_schema
@@ -64,7 +63,7 @@ def render_tools(
         rendered = (
             _tool(tool, conversation.dialect == ANTHROPIC, names, strict, losses)
             if isinstance(tool, Tool)
-            else _server_tool(tool, target, f"tools[{position}]", losses)
+            else _server_tool(tool, conversation, target, f"tools[{position}]", losses)
         )
         if rendered is None or (isinstance(tool, Tool) and allowed is not None and tool.name not in allowed):
             continue
@@ -116,17 +115,16 @@ def _freeform(tool: Tool) -> dict[str, Any]:
     return {"type": "object", "properties": {"input": field}, "required": ["input"]}
 
 
-def _server_tool(tool: ServerTool, target: Target, path: str, losses: list[Loss]) -> dict[str, Any] | None:
+def _server_tool(
+    tool: ServerTool, conversation: Conversation, target: Target, path: str, losses: list[Loss]
+) -> dict[str, Any] | None:
     if tool.dialect == ANTHROPIC:
         return dict(tool.raw)
-    if tool.kind == "tool_search":  # all tools are sent anyway
-        losses.append(Loss(path, "emulate", "all tools are sent at once"))
-        return None
     name, kind = _TYPES.get(tool.kind, ("", ""))
     kind = target.option(name, kind) if name else ""
     if not kind or not isinstance(kind, str):
-        problem = f"the tool {tool.kind} cannot run at this provider"
-        raise Unsupported(f"{path}: {problem}", details=[FieldProblem(path, problem)])
+        leave_out(tool, path, conversation, losses)
+        return None
     out: dict[str, Any] = {"type": kind, "name": name}
     if tool.kind != "code_execution":
         out |= _search_limits(tool.raw, losses, path)

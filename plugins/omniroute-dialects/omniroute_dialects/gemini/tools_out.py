@@ -7,6 +7,7 @@ from typing import Any
 
 from omniroute_hooks import GEMINI, Conversation, Loss, ServerTool, Target, Tool, Unsupported
 
+from ..hosted_tools import leave_out
 from .contents_out import flat_name
 from .family import generation
 from .schema import reduce_parameters
@@ -39,12 +40,13 @@ def write_tools(conversation: Conversation, target: Target, names: Mapping[str, 
     functions: dict[str, Json] = {}
     own: list[Json] = []
     chosen = _filter(conversation, target)
-    for tool in conversation.tools:
+    for position, tool in enumerate(conversation.tools):
         if isinstance(tool, ServerTool):
-            if tool.kind.startswith("tool_search"):  # every tool is sent in full here, so nothing is left to search
-                _note(losses, Loss("tools[].type", "emulate", "tool search: all tools are sent"))
+            native = _server_tool(tool)
+            if native is None:
+                leave_out(tool, f"tools[{position}]", conversation, losses)
             else:
-                own.append(_server_tool(tool))
+                own.append(native)
             continue
         flat = flat_name(tool.name, tool.namespace)
         if chosen is not None and flat not in chosen and tool.name not in chosen:
@@ -91,12 +93,12 @@ def _empty(schema: Mapping[str, Any]) -> bool:
     return not isinstance(schema.get("additionalProperties"), Mapping)
 
 
-def _server_tool(tool: ServerTool) -> Json:
+def _server_tool(tool: ServerTool) -> Json | None:
     if tool.dialect == GEMINI:
         return dict(tool.raw)
     if tool.kind in _SERVER:
         return {_SERVER[tool.kind]: {}}
-    raise Unsupported(f"tools: nobody here can run the tool {tool.kind}.")
+    return None
 
 
 def _filter(conversation: Conversation, target: Target) -> tuple[str, ...] | None:

@@ -33,13 +33,13 @@ from omniroute_hooks.events import (
 from omniroute_hooks.jsonio import loads_upstream
 from omniroute_hooks.sse import MAX_FRAME_BYTES, parse_frame
 
+from ..surrogates import Halves
 from .answer_in import arguments_text, citations_of, created_s, images_of, pieces_of, seal_of
 from .call_pieces import CallsInPieces
 from .errors_in import error_of, holds_error
 from .plain_body import signals_of_body
 from .repeats import Mould
 from .stops import read_stop
-from .surrogates import Halves
 from .think_tags import ThinkTags
 from .thought_pieces import ThoughtPieces
 from .thoughts import shown_thought

@@ -14,9 +14,9 @@ from omniroute_hooks import (
     Target,
     Tool,
     ToolChoice,
-    Unsupported,
 )
 
+from ..hosted_tools import leave_out
 from ..names import fit
 from .answer_out import FREEFORM_FIELD
 
@@ -26,9 +26,6 @@ _FREEFORM = {
     "properties": {FREEFORM_FIELD: {"type": "string", "description": "The tool's whole input as plain text."}},
     "required": [FREEFORM_FIELD],
 }
-# Tools that the caller itself runs, under a definition only its vendor knows: leaving one out would leave the
-# caller without its hands, so it is refused.
-_CALLER_RUNS = ("bash", "text_editor", "memory", "computer", "local_shell", "shell", "apply_patch")
 
 
 def wire_name(name: str, namespace: str | None = None) -> str:
@@ -113,12 +110,7 @@ def _server_tool(
 ) -> dict[str, Any] | None:
     if same and tool.dialect == OPENAI_CHAT and isinstance(tool.raw, dict):
         return dict(tool.raw)
-    choice = conversation.tool_choice
-    name = tool.raw.get("name") if isinstance(tool.raw, dict) else None
-    forced = choice is not None and choice.mode == "named" and (name in choice.names or tool.kind in choice.names)
-    if forced or tool.kind.startswith(_CALLER_RUNS) or len(conversation.tools) == 1:
-        raise Unsupported(f"{path}: this model's provider has no tool of the kind {tool.kind!r}.")
-    losses.append(Loss(path, "drop", f"{tool.kind} runs at another provider only"))
+    leave_out(tool, path, conversation, losses)
     return None
 
 

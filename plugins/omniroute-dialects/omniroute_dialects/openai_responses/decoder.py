@@ -22,7 +22,7 @@ from omniroute_hooks.events import (
 )
 from omniroute_hooks.jsonio import loads_upstream
 
-from ..openai_chat.surrogates import Halves
+from ..surrogates import Halves
 from .answer_in import begin_of, ending, failure_of, output_signals
 from .citations import read_annotation
 from .errors import stream_error
