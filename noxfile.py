@@ -1,5 +1,6 @@
 """What the project checks: nox -s tests | lint | types | bench | clients | wheels."""
 
+import os
 from pathlib import Path
 
 import nox
@@ -55,7 +56,8 @@ def clients(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Builds every distribution into dist/."""
-    session.install("build")
+    """Builds every distribution into dist/ and uses them in an empty environment outside the checkout."""
+    session.install("build", "pytest")
     for folder in DISTRIBUTIONS:
-        session.run("python", "-m", "build", "--outdir", str(ROOT / "dist"), str(folder))
+        session.run("python", "-m", "build", "--wheel", "--outdir", str(ROOT / "dist"), str(folder))
+    session.run("pytest", "--noconftest", "-c", os.devnull, "--rootdir", "tests/wheels", "tests/wheels", *session.posargs)
