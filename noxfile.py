@@ -60,4 +60,6 @@ def wheels(session: nox.Session) -> None:
     session.install("build", "pytest")
     for folder in DISTRIBUTIONS:
         session.run("python", "-m", "build", "--wheel", "--outdir", str(ROOT / "dist"), str(folder))
-    session.run("pytest", "--noconftest", "-c", os.devnull, "--rootdir", "tests/wheels", "tests/wheels", *session.posargs)
+    session.run(
+        "pytest", "--noconftest", "-c", os.devnull, "--rootdir", "tests/wheels", "tests/wheels", *session.posargs
+    )

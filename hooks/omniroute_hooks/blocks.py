@@ -201,6 +201,11 @@ class BlockMachine:
         self._over = True
         return [Failed(error, self.answer())]
 
+    def spoken(self) -> tuple[tuple[Part, ...], Part | None]:
+        """What events have told so far: the parts that are closed, and the open one as far as it has come."""
+        head = self._queue[0] if self._queue else None
+        return tuple(self._done), head.build(content=True) if head is not None and head.index >= 0 else None
+
     def answer(self) -> Answer:
         """All that has come so far, as one value."""
         waiting = (b for b in self._queue if b.kind != "tool" or b.name)

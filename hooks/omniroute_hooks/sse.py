@@ -15,7 +15,6 @@ from .errors import BrokenStream
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024  # inline images make lines of tens of megabytes
 
-_LONGEST_MARK = 64
 _FRAME_END = re.compile(rb"(?:\r\n|\n|\r(?!\n)){2}")  # a blank line, whatever ends it and the line before
 
 
@@ -58,7 +57,6 @@ class FrameSplitter:
         self._rest = bytearray()
         self._searched = 0
         self._limit = limit
-        self._wanted = False  # whether what is left begins a frame that `skim` must give
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """Raw frames that are complete by now, without their blank lines."""
@@ -100,28 +98,25 @@ class FrameSplitter:
     def skim(self, chunk: bytes, marks: tuple[bytes, ...]) -> list[bytes]:
         """As `feed`, but frames that hold none of ``marks`` may be left out: cheap where most are of no interest."""
         rest = self._rest
-        if not self._wanted:
-            seen = bytes(rest[-_LONGEST_MARK:]) + chunk if rest else chunk  # a mark may stand across the border
-            self._wanted = b"\r" in chunk
-            for mark in marks:
-                if mark in seen:
-                    self._wanted = True
-                    break
-        if self._wanted:
-            frames = self.feed(chunk)
-            if frames:
-                self._wanted = b"\r" in rest or any(mark in rest for mark in marks)
-            return frames
-        if rest[-1:] == b"\n" and chunk[:1] == b"\n":
-            rest.clear()
-            chunk = chunk[1:]
-        last = chunk.rfind(b"\n\n")
-        if last < 0:
+        if b"\r" in chunk or b"\r" in rest:
+            return self.feed(chunk)
+        if b"\n\n" not in chunk and not (chunk[:1] == b"\n" and rest[-1:] == b"\n"):
             rest += chunk
             self._check()
-        else:
-            rest[:] = chunk[last + 2 :]
-        return []
+            return []
+        data = bytes(rest) + chunk if rest else chunk
+        border = data.rfind(b"\n\n")
+        rest[:] = data[border + 2 :]
+        self._searched = 0
+        spans: dict[int, int] = {}
+        for mark in marks:
+            at = data.find(mark, 0, border)
+            while at >= 0:
+                before = data.rfind(b"\n\n", 0, at)
+                end = data.find(b"\n\n", at)
+                spans[before + 2 if before >= 0 else 0] = end
+                at = data.find(mark, end, border)
+        return [data[start : spans[start]] for start in sorted(spans)]
 
     def end(self) -> list[bytes]:
         """What is left when the stream closes: a last frame without its blank line."""

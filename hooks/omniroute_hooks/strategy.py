@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from typing import Any, Literal
 
 from attrs import frozen
@@ -17,6 +17,7 @@ class Candidate:
     ``last_used_s`` on the same clock as `Round.now_s`, None if never; ``latency_ms`` a moving mean;
     ``failure_rate`` 0..1 lately; ``in_flight`` requests now; ``usd_per_1m`` a blended price;
     ``quota_left`` 0..1 of the tightest window, ``quota_resets_s`` seconds until it resets.
+    ``resting_s`` seconds until it may be called again, 0 for now.
     """
 
     key: str
@@ -34,6 +35,7 @@ class Candidate:
     usd_per_1m: float | None = None
     quota_left: float | None = None
     quota_resets_s: float | None = None
+    resting_s: float = 0.0
 
 
 @frozen
@@ -60,3 +62,16 @@ class Strategy:
     order: Callable[[Sequence[Candidate], Round], Sequence[Candidate]]
     levels: tuple[Literal["accounts", "members"], ...] = ("accounts", "members")
     needs: tuple[str, ...] = ()
+
+
+def by_readiness(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Candidate]]:
+    """Those that may be called now, as they were given; and those that rest, the first to return at the front.
+
+    A strategy that takes turns or rolls dice does so among the first. Were the turn of a resting one its
+    neighbour's, the neighbour would get twice its share.
+    """
+    ready: list[Candidate] = []
+    resting: list[Candidate] = []
+    for candidate in candidates:
+        (resting if candidate.resting_s > 0 else ready).append(candidate)
+    return ready, sorted(resting, key=lambda c: (c.resting_s, c.position))

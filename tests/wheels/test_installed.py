@@ -69,7 +69,9 @@ def install(folder: Path, *what: str) -> None:
 
 
 def omniroute(folder: Path, *words: str) -> str:
-    done = subprocess.run([folder / "venv/bin/omniroute", *words], capture_output=True, text=True, cwd=folder, check=False)
+    done = subprocess.run(
+        [folder / "venv/bin/omniroute", *words], capture_output=True, text=True, cwd=folder, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -125,10 +127,18 @@ def test_exactly_what_is_installed_is_known(environment: Path, vendor: str) -> N
         chat = gateway.ask("POST", "/v1/chat/completions", {"model": models[0], "messages": [message]})
 
     assert {p["distribution"] for p in plugins} == {
+        "omniroute-cost-optimized",
         "omniroute-deepseek",
         "omniroute-dialects",
+        "omniroute-latency-aware",
+        "omniroute-least-used",
         "omniroute-openai",
+        "omniroute-p2c",
         "omniroute-priority",
+        "omniroute-quota-aware",
+        "omniroute-random",
+        "omniroute-round-robin",
+        "omniroute-weighted",
     }
     assert {p["state"] for p in plugins} == {"active"}
     assert models
@@ -138,7 +148,9 @@ def test_exactly_what_is_installed_is_known(environment: Path, vendor: str) -> N
 
 def test_a_copied_template_is_served_without_an_edit_anywhere(environment: Path, vendor: str, tmp_path: Path) -> None:
     copy = tmp_path / "omniroute-acme"
-    shutil.copytree(ROOT / "plugins/_template", copy, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__"))
+    shutil.copytree(
+        ROOT / "plugins/_template", copy, ignore=shutil.ignore_patterns("*.egg-info", "build", "__pycache__")
+    )
     for path in [*copy.rglob("*.py"), *copy.rglob("*.toml"), *copy.rglob("*.md")]:
         path.write_text(re.sub("template", "acme", path.read_text()))
         if "template" in path.name:

@@ -29,7 +29,8 @@ SCOPES = ("org:create_api_key", "user:profile", "user:inference", "user:sessions
 
 
 def login(authorize_url: str = AUTHORIZE_URL, token_url: str = TOKEN_URL, api: str = API) -> OAuthCode:
-    """The flow of the provider ``cc``; other addresses are for a stand-in of Anthropic's."""
+    """The flow of the provider ``cc``; other addresses are for a stand-in of Anthropic's. Where the user calls the
+    provider at another address, that is asked who logged in, and not ``api``."""
     return OAuthCode(
         provider="cc",
         authorize_url=authorize_url,
@@ -57,10 +58,15 @@ def identify_at(api: str) -> Identify:
         known = _with(tokens, answer)
         if known.email and "organization" in known.data and "tier" in known.data:
             return known
-        profile = await _profile(api, known, http)
+        profile = await _profile(root(tokens.data.get("baseUrl"), api), known, http)
         return _with(known, profile)
 
     return identify
+
+
+def root(base_url: Json, otherwise: str = API) -> str:
+    """Scheme and host of the API: a base address ends with the version, as the provider's own does."""
+    return base_url.rstrip("/").removesuffix("/v1") if isinstance(base_url, str) and base_url else otherwise
 
 
 async def _profile(api: str, tokens: Tokens, http: Http) -> Mapping[str, Json]:

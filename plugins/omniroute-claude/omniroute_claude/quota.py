@@ -18,7 +18,7 @@ from typing import Any, Literal
 from omniroute_hooks import Connection, Entitlement, Http, LoginExpired, QuotaWindow, RateLimited, UpstreamError
 from omniroute_hooks.jsonio import loads_upstream
 
-from .login import API
+from .login import root
 from .subscription import OAUTH_BETA
 
 Json = Any
@@ -30,13 +30,13 @@ WEEK = "7d"
 
 
 async def read_usage(connection: Connection, http: Http) -> Sequence[QuotaWindow]:
-    """GET /api/oauth/usage, at the connection's own ``baseUrl`` where it has one.
+    """GET /api/oauth/usage, at the address where the connection is called.
 
     Errors: `LoginExpired` (401), `Entitlement` (403: a login without the profile scope), `RateLimited` (429),
     `UpstreamError` for everything else that is no reading.
     """
     answer = await http.get(
-        f"{_root(connection)}/api/oauth/usage",
+        f"{root(connection.data.get('baseUrl'))}/api/oauth/usage",
         headers={
             "Authorization": f"Bearer {connection.credential['access_token']}",
             "anthropic-beta": OAUTH_BETA,
@@ -167,12 +167,6 @@ def key_windows(headers: Mapping[str, str]) -> tuple[QuotaWindow, ...] | None:
 
 
 # Values ---------------------------------------------------------------------------------------------------
-
-
-def _root(connection: Connection) -> str:
-    """Scheme and host of the API: a base address of the user's ends with the version, as the provider's does."""
-    base = connection.data.get("baseUrl")
-    return base.rstrip("/").removesuffix("/v1") if isinstance(base, str) and base else API
 
 
 def _number(text: str | None) -> float | None:

@@ -92,7 +92,7 @@ def test_a_providers_failure_is_told_apart(status: int, body: bytes, kind: type[
         (b'{"message":"plain"}', "plain"),
         (b'[{"error":{"message":"plain"}}]', "plain"),
         (b'{"detail":[{"loc":["a"],"msg":"field required"},{"msg":"and so"}]}', "field required; and so"),
-        (b"<html>\n  Bad\n gateway</html>", "<html> Bad gateway</html>"),
+        (b"<html><style>b{}</style>\n  Bad\n gateway &amp; co.</html>", "Bad gateway & co."),
         (b"", "The provider answered 500 without a word."),
     ],
 )

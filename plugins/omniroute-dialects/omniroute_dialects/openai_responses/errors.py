@@ -5,6 +5,8 @@ Source: facts/dialects 2.16; https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,6 +32,7 @@ from ..retry_hints import retry_after_s
 
 Json = dict[str, Any]
 _LONGEST_PAGE = 500  # characters kept of an answer that is not JSON
+_TAGS = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 
 # kind -> (type, code) of the error body
 _WORDS = {
@@ -159,10 +162,17 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
     text = body[: _LONGEST_PAGE * 40].decode("utf-8", "replace")
     message, words, code = _parts(value)
     if not message:
-        page = " ".join(text.split())[:_LONGEST_PAGE]
+        page = _plain(text)
         message = page if page else f"The provider answered {status} without a word."
     hint = retry_after_s(headers, text if value is not None else message)
     return _made(_class_of(status, words, message), message, hint, status, code)
+
+
+def _plain(text: str) -> str:
+    """A body that is no JSON, as one line; of a web page, what people would read."""
+    if text.lstrip().startswith("<"):
+        text = html.unescape(_TAGS.sub(" ", text))
+    return " ".join(text.split())[:_LONGEST_PAGE]
 
 
 def stream_error(value: Any) -> GatewayError:
