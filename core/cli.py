@@ -16,8 +16,9 @@ import click
 from attrs import evolve
 from hypercorn.asyncio import serve as hypercorn_serve
 from hypercorn.config import Config
+from hypercorn.utils import LifespanFailureError
 
-from core import __version__
+from core import __version__, connect
 from core.access.exposure import refusal
 from core.plugins import registry as plugins
 from core.plugins.registry import Registry
@@ -68,6 +69,8 @@ def serve(port: int | None, host: str | None, no_open: bool) -> None:
         asyncio.run(_serve(settings, open_browser=not no_open and sys.stdout.isatty()))
     except StoreError as exc:
         raise click.ClickException(str(exc)) from exc
+    except LifespanFailureError:
+        sys.exit(1)  # the application has said why
 
 
 @main.command("plugins")
@@ -80,6 +83,10 @@ def list_plugins() -> None:
         click.echo(f"          {record.reason or brings or 'brings nothing'}")
     if any(record.state in ("broken", "refused") for record in registry.records):
         sys.exit(1)
+
+
+main.add_command(connect.connect)
+main.add_command(connect.disconnect)
 
 
 async def _serve(settings: Settings, open_browser: bool) -> None:

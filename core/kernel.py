@@ -15,15 +15,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import httpx
-from omniroute_hooks import Observer
+from omniroute_hooks import Observer, State
 
 from core.access.egress import Egress
 from core.access.sessions import LoginThrottle, Sessions
 from core.accounts.upkeep import Accounts
+from core.gateway.live import Live, QuotaLeft, quota_left
+from core.gateway.router import Router
 from core.gateway.snapshot import Snapshot, build_snapshot
 from core.ledger.usage_log import UsageLog
 from core.plugins import registry as plugins
 from core.plugins.registry import Registry
+from core.resilience.guard import Resilience
+from core.resilience.memory_state import MemoryState, open_state
+from core.resilience.policy import SETTING as RESILIENCE_SETTING
+from core.resilience.policy import policy_of
 from core.settings import Settings
 from core.store.store import Store
 
@@ -49,6 +55,10 @@ class Kernel:
         self.sessions = Sessions(store)
         self.throttle = LoginThrottle()
         self.accounts = Accounts(self)
+        self.resilience = Resilience()
+        self.live = Live(quota=self._quota_left)
+        self.router = Router(self.resilience, self.live)
+        self.state: State = MemoryState()
         self.quotas: Quotas = self.accounts.quotas
         self.snapshot: Snapshot
         self.draining = False
@@ -70,7 +80,13 @@ class Kernel:
             await store.aclose()
             raise
         kernel = cls(settings, registry, store, usage_log)
+        try:
+            kernel.state = await open_state(settings.state_url, kernel.registry.state_stores)
+        except BaseException:
+            await kernel.aclose()
+            raise
         await kernel.reload()
+        await kernel.resilience.restore(store)
         kernel._tasks.append(asyncio.create_task(kernel._follow_changes()))
         return kernel
 
@@ -79,6 +95,8 @@ class Kernel:
         contents = await self.store.load_all()
         self.snapshot = build_snapshot(self.registry, contents, self.settings, self.store.vault.api_key_secret)
         self.accounts.settle(self.snapshot)
+        policy = policy_of(self.snapshot.settings.get(RESILIENCE_SETTING, {}))
+        self.resilience.update(policy, contents.connections, self.snapshot.providers)
 
     async def _follow_changes(self) -> None:
         """Notices what other processes have changed."""
@@ -89,6 +107,10 @@ class Kernel:
                     await self.reload()
             except Exception:
                 log.exception("The configuration could not be read again; the last one stays in force.")
+
+    def _quota_left(self, connection_id: str, model: str) -> QuotaLeft | None:
+        reading = self.quotas.of(connection_id)
+        return None if reading is None or reading.stale else quota_left(reading.windows, model)
 
     @property
     def observers(self) -> tuple[Observer, ...]:
@@ -101,6 +123,8 @@ class Kernel:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.accounts.aclose()
+        await self.resilience.aclose()
+        await self.state.aclose()
         await self.http.aclose()
         await self.egress.aclose()
         await self.usage_log.aclose()

@@ -31,10 +31,14 @@ class RuntimeSettings:
     """The installed strategy that orders the connections of a provider."""
     sticky_round_robin_limit: Annotated[int, Between(1, 1000)] = 3
     """Calls in a row that a rotating strategy gives to one connection."""
+    request_retry: Annotated[int, Between(0, 10)] = 1
+    """How often the same candidate is asked once more after a passing fault, outside combos."""
     blocked_providers: Ids = ()
     """Ids of providers that are neither listed nor called."""
     disabled_plugins: Ids = ()
     """Plugins to leave out, by their own or their distribution's name; from the next start on."""
+    cache: Id | None = None
+    """The installed cache that remembers answers at temperature 0; none without it."""
     theme: Literal["system", "light", "dark"] = "system"
     hidden_sidebar_items: Ids = ()
 
@@ -71,6 +75,10 @@ def checked_changes(sent: Mapping[str, Json], registry: Registry, settings: Sett
     if strategy is not None and strategy not in registry.strategies:
         known = ", ".join(sorted(registry.strategies)) or "none"
         problems.append(FieldProblem("fallbackStrategy", f"is not an installed strategy (installed: {known})"))
+    cache = found.get("cache")
+    if cache is not None and cache not in registry.caches:
+        known = ", ".join(sorted(registry.caches)) or "none"
+        problems.append(FieldProblem("cache", f"is not an installed cache (installed: {known})"))
     if settings.require_api_key and found.get("require_api_key") is False:
         problems.append(FieldProblem("requireApiKey", "cannot be switched off while REQUIRE_API_KEY=true is set"))
     if problems:

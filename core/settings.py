@@ -142,6 +142,7 @@ class Settings:
     disabled_plugins: tuple[str, ...] = variable("OMNIROUTE_DISABLED_PLUGINS", parse_names, ())
     max_body_bytes: int = variable("OMNIROUTE_MAX_BODY_MB", whole_number(1, 2048, times=1024 * 1024), 32 * 1024 * 1024)
     drain_timeout_s: float = variable("OMNIROUTE_DRAIN_SECONDS", decimal_number(0, 3600), 30.0)
+    state_url: str = variable("OMNIROUTE_STATE_URL", str, "memory:", secret=True)
     _environ: Mapping[str, str] = field(factory=lambda: MappingProxyType({}), repr=False, eq=False, alias="environ")
 
     def provider_override(self, provider_id: str, name: str) -> str | None:

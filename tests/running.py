@@ -63,8 +63,13 @@ class Running:
 
 
 @contextlib.asynccontextmanager
-async def running(data_dir: Path, registry: Registry | None = None, **settings: Any) -> AsyncIterator[Running]:
-    """Starts the gateway and stops it in the end."""
+async def running(
+    data_dir: Path, registry: Registry | None = None, patient: bool = False, **settings: Any
+) -> AsyncIterator[Running]:
+    """Starts the gateway and stops it in the end.
+
+    Unless it is ``patient``, it asks everybody once and waits for nobody, so that a script has one reply a request.
+    """
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(256)
@@ -85,6 +90,10 @@ async def running(data_dir: Path, registry: Registry | None = None, **settings: 
                 server.result()
                 raise RuntimeError("the gateway did not start")
             await asyncio.sleep(0.01)
+        if not patient:
+            impatience = {"requestRetry": 0, "resilience": {"waitForCooldown": {"enabled": False}}}
+            await application.kernel.store.patch_settings(impatience)
+            await application.kernel.reload()
         async with httpx.AsyncClient(base_url=url, timeout=30, trust_env=False) as http:
             yield Running(url, application, http)
     finally:

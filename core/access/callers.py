@@ -58,6 +58,12 @@ def admit(
     return None
 
 
+def check_model(key: ApiKeyRecord | None, model: str) -> None:
+    """Whether the caller's key opens the model of that name, as the caller wrote it. Errors: `Forbidden`."""
+    if key is not None and key.allowed_models and model not in key.allowed_models:
+        raise Forbidden(f"This API key may not use the model {model!r}.")
+
+
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether an address is this machine's own. A socket in the file system counts as one."""

@@ -124,12 +124,17 @@ class DirectTransport(httpx.AsyncBaseTransport):
 
     async def _send(self, request: httpx.Request, data: bytes, sent: _Sent) -> aiohttp.ClientResponse:
         assert self._session is not None
+        limits = self._timeout
+        own = request.extensions.get("timeout")
+        if own is not None and own.get("connect") is not None:
+            limits = aiohttp.ClientTimeout(total=None, sock_connect=own["connect"], sock_read=limits.sock_read)
         return await self._session.request(
             request.method,
             str(request.url),
             data=data or None,
             headers=request.headers.multi_items(),
             allow_redirects=False,
+            timeout=limits,
             trace_request_ctx=sent,
         )
 

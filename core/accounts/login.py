@@ -162,7 +162,8 @@ class Logins:
             begun = oauth.Begun("", state, login.data["redirect_uri"], login.data["verifier"])
             await self._note(provider, state, Outcome("pending"))
             try:
-                tokens = await _asked(oauth.exchange(flow, begun, code, self._kernel.http))
+                base_url = self._kernel.snapshot.providers[provider].base_url
+                tokens = await _asked(oauth.exchange(flow, begun, code, self._kernel.http, base_url))
                 record = await connect(self._kernel, provider, tokens)
             except LoginExpired as exc:
                 problem = BadRequest(f"{exc.message} Begin the login again.")

@@ -80,8 +80,9 @@ def pasted(text: str) -> tuple[str, str | None]:
     return code, state
 
 
-async def exchange(flow: OAuthCode, begun: Begun, code: str, http: Http) -> Tokens:
-    """The tokens for a code.
+async def exchange(flow: OAuthCode, begun: Begun, code: str, http: Http, base_url: str = "") -> Tokens:
+    """The tokens for a code. While the plugin asks who logged in, their ``data["baseUrl"]`` is ``base_url``: where the
+    provider is really called.
 
     Errors: `LoginExpired` where the vendor refuses the code; `UpstreamError` and its kinds otherwise.
     """
@@ -96,7 +97,10 @@ async def exchange(flow: OAuthCode, begun: Begun, code: str, http: Http) -> Toke
         fields["state"] = begun.state
     answer = await _token_request(flow, fields, http)
     tokens = tokens_of(answer, {})
-    return await flow.identify(tokens, answer, http) if flow.identify is not None else tokens
+    if flow.identify is None:
+        return tokens
+    known = await flow.identify(evolve(tokens, data={"baseUrl": base_url} if base_url else {}), answer, http)
+    return evolve(known, data={name: value for name, value in known.data.items() if name != "baseUrl"})
 
 
 async def refresh(flow: OAuthCode, connection: Connection, http: Http) -> Tokens:

@@ -11,6 +11,7 @@ from attrs import evolve, frozen
 from omniroute_hooks import Connection, GatewayError, QuotaWindow
 
 if TYPE_CHECKING:
+    from core.gateway.snapshot import Snapshot
     from core.kernel import Kernel
 
 log = logging.getLogger("omniroute.accounts")
@@ -69,6 +70,7 @@ class Quotas:
         self._asked[connection.id] = now
         try:
             usable = await self._kernel.accounts.usable(connection)
+            usable = at_its_address(usable, self._kernel.snapshot)
             windows = await source.read(usable, self._kernel.http)
             self._readings[connection.id] = Reading(tuple(windows), "endpoint", time.time())
         except GatewayError as exc:
@@ -90,6 +92,15 @@ class Quotas:
 
     async def aclose(self) -> None:
         """Nothing to close; readings are read again after a restart."""
+
+
+def at_its_address(connection: Connection, snapshot: Snapshot) -> Connection:
+    """The connection as plugins' own functions get it: ``data["baseUrl"]`` is where it is really called, which the
+    user may have changed for the connection, or for the provider as a whole."""
+    provider = snapshot.providers.get(connection.provider)
+    if provider is None or connection.data.get("baseUrl"):
+        return connection
+    return evolve(connection, data={**connection.data, "baseUrl": provider.base_url})
 
 
 def _unnamed_by(old: Sequence[QuotaWindow], new: Sequence[QuotaWindow]) -> tuple[QuotaWindow, ...]:

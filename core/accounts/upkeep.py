@@ -13,14 +13,24 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from omniroute_hooks import AuthFlow, Connection, GatewayError, LoginExpired, OAuthCode, Tokens, UpstreamError
+from attrs import field, frozen
+from omniroute_hooks import (
+    AuthFlow,
+    Connection,
+    GatewayError,
+    LoginExpired,
+    NotFound,
+    OAuthCode,
+    Tokens,
+    UpstreamError,
+)
 
 from core.gateway.snapshot import Snapshot, connection_of
 from core.store.errors import LeaseLost
 from core.store.records import ConnectionRecord
 
 from . import oauth
-from .quota import Quotas
+from .quota import Quotas, at_its_address
 
 if TYPE_CHECKING:
     from core.kernel import Kernel
@@ -30,6 +40,16 @@ LEASE_S = 60.0
 WAIT_S = 45.0
 POLL_S = 0.1
 RETRY_AFTER_FAILURE_S = 30.0
+FRESH_S = 30.0  # a token this young is not renewed again: it would be refused, or run out, just the same
+
+
+@frozen
+class _Failed:
+    """A refresh of this token that went wrong; ``until`` (monotonic) nobody tries again."""
+
+    until: float
+    error: GatewayError
+    token: str | None = field(repr=False)
 
 
 class Accounts:
@@ -39,7 +59,8 @@ class Accounts:
         self._kernel = kernel
         self._newest: dict[str, Connection] = {}
         self._running: dict[str, asyncio.Task[Connection]] = {}
-        self._failed_until: dict[str, tuple[float, GatewayError]] = {}
+        self._failed: dict[str, _Failed] = {}
+        self._renewed_at: dict[str, float] = {}
         self.quotas = Quotas(kernel)
 
     def settle(self, snapshot: Snapshot) -> None:
@@ -48,7 +69,8 @@ class Accounts:
         for id_, connection in list(self._newest.items()):
             if id_ not in known or known[id_].credential != connection.credential:
                 del self._newest[id_]
-                self._failed_until.pop(id_, None)
+                self._renewed_at.pop(id_, None)
+                self._failed.pop(id_, None)
 
     async def usable(self, connection: Connection, now_s: float | None = None) -> Connection:
         """The connection with a token that still lasts a while.
@@ -61,26 +83,40 @@ class Accounts:
         flow = self._flow(connection.provider)
         if flow is None or newest.expires_at_s is None or newest.expires_at_s - flow.refresh_before_s > now_s:
             return newest
+        lasts = newest.expires_at_s > now_s
+        if lasts and self._is_fresh(newest.id):  # a vendor whose tokens never last as long as we would like
+            return newest
         try:
-            return await self.renewed(newest)
+            return await self._renewal(newest)
         except LoginExpired:
             raise
         except GatewayError:
-            if newest.expires_at_s > now_s:  # not over yet: better an old token than no answer
+            if lasts:  # better an old token than no answer
                 return newest
             raise
 
     async def renewed(self, stale: Connection) -> Connection:
-        """A connection whose token is not the one of ``stale``: from the one refresh that is under way, or a new one.
+        """A connection whose token is not the one of ``stale``, which was refused: from the one refresh that is under
+        way, or a new one.
 
-        Errors: `LoginExpired`, `UpstreamError` and its kinds.
+        Errors: `LoginExpired`, also where the refused token is seconds old; `UpstreamError` and its kinds.
         """
         newest = self._newest.get(stale.id)
         if newest is not None and newest.credential != stale.credential:
             return newest
-        failed_until, error = self._failed_until.get(stale.id, (0.0, None))
-        if error is not None and failed_until > time.monotonic():
-            raise error
+        if newest is not None and self._is_fresh(stale.id):
+            raise LoginExpired("The provider refuses this login, though it was renewed just now. Log in again.")
+        return await self._renewal(stale)
+
+    def _is_fresh(self, connection_id: str) -> bool:
+        return time.monotonic() - self._renewed_at.get(connection_id, -1e9) < FRESH_S
+
+    async def _renewal(self, stale: Connection) -> Connection:
+        failed = self._failed.get(stale.id)
+        if failed is not None and failed.token == stale.credential.get("access_token"):
+            left_s = failed.until - time.monotonic()
+            if left_s > 0:
+                raise failed.error
         task = self._running.get(stale.id)
         if task is None:
             task = asyncio.create_task(self._renew(stale))
@@ -97,7 +133,10 @@ class Accounts:
         store = self._kernel.store
         give_up = time.monotonic() + WAIT_S
         while True:
-            record = await store.begin_refresh(stale.id, self._kernel.owner, time.time(), LEASE_S)
+            try:
+                record = await store.begin_refresh(stale.id, self._kernel.owner, time.time(), LEASE_S)
+            except NotFound:
+                raise LoginExpired("The connection was deleted.") from None
             if record is not None:
                 break
             if time.monotonic() > give_up:
@@ -110,6 +149,9 @@ class Accounts:
         if current_connection.credential.get("access_token") != stale.credential.get("access_token"):
             await store.abandon_refresh(stale.id, self._kernel.owner)
             return self._keep(current_connection)  # somebody was faster: nothing to spend
+        if _was_refused_lately(record):  # by way of another process: we would fare no better
+            await store.abandon_refresh(stale.id, self._kernel.owner)
+            raise LoginExpired(record.last_error or "This login has expired. Log in again.")
         return await self._spend(current_connection)
 
     async def _spend(self, connection: Connection) -> Connection:
@@ -121,14 +163,13 @@ class Accounts:
                 raise LoginExpired("The plugin that renews this login is not installed.")
             tokens = await self._ask(flow, connection)
         except LoginExpired as exc:
-            await store.abandon_refresh(connection.id, owner)
-            await store.update_connection(connection.id, state="expired", last_error=exc.message)
-            self._failed_until[connection.id] = (time.monotonic() + RETRY_AFTER_FAILURE_S, exc)
+            await self._note_expired(connection, exc)
+            await store.abandon_refresh(connection.id, owner)  # last: who waits for it must find out why
+            self._note_failure(connection, exc, RETRY_AFTER_FAILURE_S)
             raise
         except GatewayError as exc:
             await store.abandon_refresh(connection.id, owner)
-            pause = exc.retry_after_s or RETRY_AFTER_FAILURE_S
-            self._failed_until[connection.id] = (time.monotonic() + pause, exc)
+            self._note_failure(connection, exc, exc.retry_after_s or RETRY_AFTER_FAILURE_S)
             raise
         except BaseException:
             await store.abandon_refresh(connection.id, owner)
@@ -140,10 +181,24 @@ class Accounts:
             if current is None:
                 raise LoginExpired("The connection was deleted.") from None
             record = current
-        self._failed_until.pop(connection.id, None)
+        self._failed.pop(connection.id, None)
+        self._renewed_at[connection.id] = time.monotonic()
         return self._keep(connection_of(record))
 
+    async def _note_expired(self, connection: Connection, error: LoginExpired) -> None:
+        """Marks the connection, unless the user has logged in again in the meantime."""
+        current = await self._kernel.store.connection(connection.id)
+        if current is not None and _access(current) == connection.credential.get("access_token"):
+            await self._kernel.store.update_connection(
+                connection.id, state="expired", last_error=error.message, last_error_at=time.time()
+            )
+
+    def _note_failure(self, connection: Connection, error: GatewayError, pause_s: float) -> None:
+        token = connection.credential.get("access_token")
+        self._failed[connection.id] = _Failed(time.monotonic() + pause_s, error, token)
+
     async def _ask(self, flow: AuthFlow, connection: Connection) -> Tokens:
+        connection = at_its_address(connection, self._kernel.snapshot)
         if isinstance(flow, OAuthCode):
             return await oauth.refresh(flow, connection, self._kernel.http)
         if flow.refresh is None:
@@ -164,6 +219,11 @@ class Accounts:
         if self._running:
             await asyncio.wait(list(self._running.values()), timeout=LEASE_S)
         await self.quotas.aclose()
+
+
+def _was_refused_lately(record: ConnectionRecord) -> bool:
+    since_s = time.time() - (record.last_error_at or 0.0)
+    return record.state == "expired" and since_s < RETRY_AFTER_FAILURE_S
 
 
 def _access(record: ConnectionRecord) -> object:

@@ -15,9 +15,12 @@ from core.plugins.registry import Registry
 from . import (
     auth,
     body_limits,
+    combos,
     connections,
     errors,
+    fallback_chains,
     guard,
+    health,
     keys,
     models,
     nodes,
@@ -25,6 +28,8 @@ from . import (
     pages,
     plugins,
     quota,
+    resilience,
+    routing,
     security_headers,
     settings,
 )
@@ -35,7 +40,22 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("omniroute.admin")
 
-API = (auth, settings, nodes, connections, quota, models, keys, plugins, oauth)
+API = (
+    auth,
+    settings,
+    nodes,
+    connections,
+    quota,
+    models,
+    combos,
+    fallback_chains,
+    keys,
+    plugins,
+    oauth,
+    resilience,
+    routing,
+    health,
+)
 
 
 def build(kernel_of: Callable[[], Kernel], registry: Registry) -> Quart:

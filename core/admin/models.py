@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, cast
 
 from attrs import evolve
@@ -10,11 +11,13 @@ from omniroute_hooks import Model, Provider
 from omniroute_hooks.provider import ModelKind
 from quart import Blueprint, Response, current_app
 
-from core.gateway.snapshot import ALIASES, CUSTOM_MODELS, SYNCED_MODELS
+from core.gateway.aliases import WILDCARDS as WILDCARD_CHARACTERS
+from core.gateway.aliases import pattern_entries
+from core.gateway.snapshot import ALIASES, CUSTOM_MODELS, SYNCED_MODELS, WILDCARDS
 from core.store.errors import Conflict
 
 from . import asking, shapes
-from .bodies import Between, Text, body
+from .bodies import Between, Few, Text, body
 from .connections import found, provider_named
 from .guard import session
 from .web import answer, body_of, kernel, needed, request_arg, wrong
@@ -40,6 +43,17 @@ class CustomModel:
 class Alias:
     model: ModelName
     alias: ModelName
+
+
+@body
+class Pattern:
+    pattern: ModelName
+    target: ModelName
+
+
+@body
+class Patterns:
+    wildcards: Annotated[tuple[Pattern, ...], Few(10_000)]
 
 
 # what a provider lists --------------------------------------------------------------------------------------
@@ -129,7 +143,7 @@ async def add_custom() -> Response:
         asked.model_id, asked.model_name, kind=kind, context=asked.context_length, max_output=asked.max_output_tokens
     )
     store = kernel().store
-    async with _writing():
+    async with writing():
         stored = await store.get_value(CUSTOM_MODELS, provider.id, [])
         if any(entry["id"] == made.id for entry in stored):
             raise Conflict(f"The model {made.id!r} was added already. Remove it first to change it.")
@@ -145,7 +159,7 @@ async def remove_custom() -> Response:
     known = kernel().snapshot.by_prefix.get(name)
     provider_id = name if known is None or name in kernel().snapshot.providers else known.id
     store = kernel().store
-    async with _writing():
+    async with writing():
         stored = await store.get_value(CUSTOM_MODELS, provider_id, [])
         kept = [entry for entry in stored if entry["id"] != model_id]
         if kept:
@@ -155,8 +169,8 @@ async def remove_custom() -> Response:
     return answer({"removed": len(kept) < len(stored)})
 
 
-def _writing() -> asyncio.Lock:
-    """A provider's list is read, changed and written back as one."""
+def writing() -> asyncio.Lock:
+    """A list is read, changed and written back as one."""
     return cast(asyncio.Lock, current_app.extensions.setdefault(_LOCK, asyncio.Lock()))
 
 
@@ -200,32 +214,84 @@ async def catalog() -> Response:
 @views.get("/api/models/alias")
 @session
 async def aliases() -> Response:
-    """The user's own names for models."""
+    """The user's own names for models: exact ones, and patterns in the order in which they are looked through."""
     stored = await kernel().store.get_values(ALIASES)
-    return answer({"aliases": stored, "catalogVersion": str(kernel().snapshot.version)})
+    return answer(
+        {
+            "aliases": stored,
+            "wildcards": _patterns(await _stored_patterns()),
+            "catalogVersion": str(kernel().snapshot.version),
+        }
+    )
 
 
 @views.put("/api/models/alias")
 @session
 async def set_alias() -> Response:
-    """Gives a model another name. The target may be a name that works only later; a circle is refused."""
+    """Gives a model another name. The target may be a name that works only later; a circle is refused.
+
+    A name with ``*`` or ``?`` is a pattern; a new one comes last.
+    """
     asked = await body_of(Alias)
-    stored = await kernel().store.get_values(ALIASES)
-    step: str | None = asked.model
-    for _ in range(len(stored) + 1):
-        if step == asked.alias:
-            raise wrong("alias", "would lead back to itself")
-        step = stored.get(step) if step is not None else None
-    await kernel().store.set_value(ALIASES, asked.alias, asked.model)
+    if WILDCARD_CHARACTERS.search(asked.alias):
+        _check_target(asked.model, "model")
+        async with writing():
+            known = dict(await _stored_patterns())
+            known[asked.alias] = asked.model
+            await _keep_patterns(known.items())
+    else:
+        stored = await kernel().store.get_values(ALIASES)
+        step: str | None = asked.model
+        for _ in range(len(stored) + 1):
+            if step == asked.alias:
+                raise wrong("alias", "would lead back to itself")
+            step = stored.get(step) if step is not None else None
+        await kernel().store.set_value(ALIASES, asked.alias, asked.model)
     return answer({"success": True, "model": asked.model, "alias": asked.alias})
+
+
+@views.put("/api/models/alias/wildcards")
+@session
+async def set_patterns() -> Response:
+    """Replaces all patterns: this is how they are put in another order."""
+    asked = await body_of(Patterns)
+    for place, each in enumerate(asked.wildcards):
+        if not WILDCARD_CHARACTERS.search(each.pattern):
+            raise wrong(f"wildcards[{place}].pattern", "must have a '*' or a '?' in it")
+        _check_target(each.target, f"wildcards[{place}].target")
+    pairs = {each.pattern: each.target for each in asked.wildcards}
+    async with writing():
+        await _keep_patterns(pairs.items())
+    return answer({"success": True, "wildcards": _patterns(pairs.items())})
 
 
 @views.delete("/api/models/alias")
 @session
 async def drop_alias() -> Response:
     """Takes a name away; nothing happens where there is none."""
-    await kernel().store.delete_value(ALIASES, needed("alias"))
+    alias = needed("alias")
+    if WILDCARD_CHARACTERS.search(alias):
+        async with writing():
+            await _keep_patterns([pair for pair in await _stored_patterns() if pair[0] != alias])
+    await kernel().store.delete_value(ALIASES, alias)
     return answer({"success": True})
+
+
+async def _stored_patterns() -> list[tuple[str, str]]:
+    return pattern_entries((await kernel().store.settings()).get(WILDCARDS))
+
+
+async def _keep_patterns(pairs: Iterable[tuple[str, str]]) -> None:
+    await kernel().store.patch_settings({WILDCARDS: _patterns(pairs) or None})
+
+
+def _patterns(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"pattern": pattern, "target": target} for pattern, target in pairs]
+
+
+def _check_target(target: str, field: str) -> None:
+    if WILDCARD_CHARACTERS.search(target):
+        raise wrong(field, "is one name, without '*' and '?'")
 
 
 def _installed(provider: Provider) -> Provider:

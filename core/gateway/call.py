@@ -25,12 +25,15 @@ class Failure:
     scope: str = "connection"
 
 
-async def call(egress: Egress, outgoing: Outgoing) -> httpx.Response:
-    """Sends, and gives the answer once its headers are in. The caller closes it.
+async def call(egress: Egress, outgoing: Outgoing, connect_s: float | None = None) -> httpx.Response:
+    """Sends, and gives the answer once its headers are in. The caller closes it. ``connect_s``: at most this long
+    to connect.
 
     Errors: `UpstreamError`, `UpstreamTimeout`, in words for people.
     """
     request = httpx.Request("POST", outgoing.url, headers=outgoing.headers, content=outgoing.body)
+    if connect_s is not None:
+        request.extensions["timeout"] = {"connect": connect_s}
     try:
         transport = egress.transport(outgoing.url.host, outgoing.url.scheme)
         return await transport.handle_async_request(request)

@@ -7,6 +7,7 @@ an error for a broken gateway.
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from omniroute_hooks import BadRequest, GatewayError, NotFound
 from omniroute_hooks.jsonio import dumps
@@ -18,7 +19,7 @@ from .pipeline import CHARS_PER_TOKEN, Pipeline
 log = logging.getLogger("omniroute.gateway")
 
 
-async def count_tokens(exchange: Exchange, picks: list[Pick], pipeline: Pipeline) -> None:
+async def count_tokens(exchange: Exchange, picks: Iterable[Pick], pipeline: Pipeline) -> None:
     """Answers a count_tokens endpoint. Errors: `BadRequest`, `NotFound`."""
     counting = exchange.dialect.counting
     if counting is None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 
-from omniroute_hooks import Answer, Asked, Dialect, GatewayError, Reply, Stop
+from omniroute_hooks import Answer, Asked, Dialect, GatewayError, Loss, Reply, Stop
 from omniroute_hooks.events import Failed
 from omniroute_hooks.jsonio import dumps
 
 from core.store.records import ApiKeyRecord
 
+from .affinity import Session
 from .outgoing import Incoming
 from .pulse import Pulse
 from .snapshot import Snapshot
@@ -35,9 +36,14 @@ class Exchange:
         self.key = key
         self.incoming: Incoming
         self.extra_headers: list[tuple[bytes, bytes]] = []
+        self.session: Session | None = None
+        self.written = 0  # bytes of the stream
+        self.guarded = asked.headers.get("x-omniroute-stream", "").strip().lower() == "guarded"
+        self.answer: bytes | None = None  # a whole answer, as the caller got it
         self.said = False  # whether a word of an answer is out; from then on nobody else can answer
         self._reply: Reply | None = None
         self._pulse: Pulse | None = None
+        self._tail = b"\n\n"  # the end of what was sent, to tell whether an event is whole
 
     def reply(self) -> Reply:
         """What rendering needs; made once, so that ids and times agree. Errors: `BadRequest`."""
@@ -61,12 +67,19 @@ class Exchange:
             out.append((b"x-omniroute-provider", _latin(trace.provider)))
         if trace.model is not None:
             out.append((b"x-omniroute-model", _latin(trace.model)))
+        if self.session is not None:
+            out.append((b"x-omniroute-session-id", _latin(self.session.id)))
         out.append((b"x-omniroute-latency-ms", str(int(trace.elapsed_ms())).encode()))
+        if trace.losses:
+            out.append(
+                (b"x-omniroute-losses", _latin(", ".join(dict.fromkeys(_words(x) for x in trace.losses)))[:1000])
+            )
         return out + self.extra_headers
 
     async def send_json(self, body: bytes) -> None:
         """A whole answer."""
         self.said = True
+        self.answer = body
         self.trace.status = 200
         await self.wire.whole(200, [_JSON, *self.headers()], body)
 
@@ -76,8 +89,9 @@ class Exchange:
             self._pulse = Pulse(self._beat, HEARTBEAT_S)
 
     async def _beat(self) -> None:
-        """A stream whose first word is late begins with a heartbeat, before the client gives up."""
-        if not self.wire.busy:
+        """A stream whose first word is late begins with a heartbeat, before the client gives up. None goes into the
+        middle of an event whose other half the provider has yet to send."""
+        if not self.wire.busy and self._tail.endswith((b"\n\n", b"\r\n\r\n", b"\r\r")):
             await self._open()
             await self.wire.write(self.dialect.heartbeat)
 
@@ -98,6 +112,8 @@ class Exchange:
             self.trace.first_byte = time.perf_counter()
         if self._pulse is not None:
             self._pulse.touch()
+            self._tail = data[-4:] if len(data) > 3 else (self._tail + data)[-4:]
+        self.written += len(data)
         await self.wire.write(data)
 
     async def send_error(self, error: GatewayError) -> None:
@@ -125,6 +141,11 @@ class Exchange:
         if self._pulse is not None:
             self._pulse.stop()
             self._pulse = None
+
+
+def _words(loss: Loss) -> str:
+    """What could not be carried over to the provider's dialect, in a few words."""
+    return f"{loss.field} ({loss.policy})"
 
 
 def _latin(text: str) -> bytes:

@@ -8,45 +8,47 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from omniroute_hooks import Asked, BadRequest, Forbidden, GatewayError, MethodNotAllowed, Overloaded
+from omniroute_hooks import Asked, BadRequest, GatewayError, MethodNotAllowed, NotFound, Overloaded
 from omniroute_hooks.jsonio import dumps, loads_body
-from quart import Response
+from quart import Quart, Response
+from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import NotFound as UnknownPath
 
 from core.access.callers import admit
 from core.kernel import Kernel
-from core.resilience.cooldown import Cooldowns
 
 from . import listing
-from .choose import Chooser, Pick
+from .affinity import session_of
+from .choose import Pick
 from .counting import count_tokens
 from .exchange import Exchange
 from .outgoing import Incoming
-from .pipeline import Pipeline
-from .resolve import resolve
+from .pipeline import Means, Pipeline
+from .remember import Memory
+from .router import fitting
 from .routes import Match, Routes
 from .settle import Settlement
 from .trace import Trace, request_id
 from .wire import CallerGone, Departure, Receive, Send, Wire, read_body
 
 log = logging.getLogger("omniroute.gateway")
-App = Callable[[Any, Any, Any], Awaitable[None]]  # ASGI, whose message types every framework spells anew
 CLIENT_CLOSED = 499  # as nginx counts it: the caller left before the answer
 
 
 class Front:
     """The data plane of one process."""
 
-    def __init__(self, kernel: Kernel, rest: App) -> None:
+    def __init__(self, kernel: Kernel, rest: Quart) -> None:
         self.kernel = kernel
         self._rest = rest
         self._routes = Routes(kernel.registry.dialects.values())
-        self.chooser = Chooser()
-        self.cooldowns = Cooldowns()
-        self.pipeline = Pipeline(kernel.egress, kernel.accounts, self.cooldowns)
+        self.router = kernel.router
+        self.pipeline = Pipeline(Means(kernel.egress, kernel.accounts, kernel.resilience, kernel.live))
+        self.memory = Memory(kernel.registry.caches)
         self.settlement = Settlement(kernel.usage_log, kernel.observers)
         self.own_host = urlsplit(kernel.settings.base_url).hostname or "localhost"
         self.running = 0
@@ -67,9 +69,13 @@ class Front:
             return
         known = self._routes.methods(path)
         if known and method not in ("OPTIONS",):
-            await self._wrong_method(path, known, scope, send)
+            error = MethodNotAllowed(f"{path[:200]} answers {' and '.join(known)} only.")
+            await self._refuse(error, scope, send, [(b"allow", ", ".join(known).encode())])
             return
-        await self._rest(scope, receive, send)
+        if not self._is_for_others(path, method):
+            await self._refuse(NotFound(f"There is nothing at {path[:200]}."), scope, send)
+            return
+        await self._rest(scope, receive, send)  # type: ignore[arg-type]  # ASGI's messages, spelt anew by Quart
 
     async def _serve(self, match: Match, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         trace = Trace(request_id(), endpoint=match.endpoint.path, dialect=match.dialect.id)
@@ -99,14 +105,18 @@ class Front:
                 peek = match.dialect.peek(body, asked)
                 trace.requested_model, trace.stream = peek.model, peek.stream
                 exchange.incoming = Incoming(match.dialect, asked, raw, body, peek.model, peek.stream)
-                plan = resolve(snapshot, peek.model)
-                trace.resolved_by = plan.by
-                _check_allowed(exchange, peek.model)
-                picks = self.chooser.order(snapshot, plan, exchange.key.allowed_connections if exchange.key else ())
+                exchange.session = session_of(asked.headers, peek, body, trace.api_key_id)
+                picks = self.router.route(exchange).picks
                 if generates:
                     if peek.stream:
                         exchange.keep_alive()
-                    pick = await self.pipeline.answer(exchange, picks)
+                    recall = self.memory.recall(exchange, picks) if self.memory else None
+                    if recall is not None and await recall.answered():
+                        return
+                    pick = await self.pipeline.answer(exchange, picks, fitting(exchange))
+                    self.router.affinity.served(exchange.session, pick, trace.api_key_id)
+                    if recall is not None:
+                        recall.keep()
                 else:
                     await count_tokens(exchange, picks, self.pipeline)
             except GatewayError as exc:
@@ -133,14 +143,31 @@ class Front:
             if generates:
                 self.settlement.settle(trace, pick)
 
-    async def _wrong_method(self, path: str, known: list[str], scope: dict[str, Any], send: Send) -> None:
-        found = self._routes.find(known[0], path, scope["headers"])
-        dialect = found.dialect if found is not None else self._routes.dialect_near(path)
-        trace_id = request_id()
-        error = MethodNotAllowed(f"{path[:200]} answers {' and '.join(known)} only.")
-        status, body = dialect.render_error(error, trace_id) if dialect is not None else (405, {"error": error.message})
-        headers = [(b"content-type", b"application/json"), (b"allow", ", ".join(known).encode())]
-        await Wire(send).whole(status, headers, dumps(body))
+    def _is_for_others(self, path: str, method: str) -> bool:
+        """Whether an address that no dialect declares is, or may be, one of the rest of the gateway."""
+        if self._routes.dialect_near(path) is None:
+            return True
+        try:
+            self._rest.url_map.bind("").match(path, method)
+        except UnknownPath:
+            return False
+        except HTTPException:  # another method, or a redirect
+            return True
+        return True
+
+    async def _refuse(
+        self, error: GatewayError, scope: dict[str, Any], send: Send, headers: Sequence[tuple[bytes, bytes]] = ()
+    ) -> None:
+        """A refusal in the language of those who call addresses like this one."""
+        path, trace_id = scope["path"], request_id()
+        known = self._routes.methods(path)
+        match = self._routes.find(known[0], path, scope["headers"]) if known else None
+        dialect = match.dialect if match is not None else self._routes.dialect_near(path, scope["headers"])
+        status, body = (error.status, {"error": {"message": error.message, "code": error.code}})
+        if dialect is not None:
+            status, body = dialect.render_error(error, trace_id)
+        own = [(b"content-type", b"application/json"), (b"x-request-id", trace_id.encode())]
+        await Wire(send).whole(status, [*own, *headers], dumps(body))
 
     def error_response(self, error: GatewayError, trace_id: str) -> Response:
         """A failure of an endpoint that no dialect declares, as the clients of those endpoints expect it."""
@@ -155,6 +182,7 @@ class Front:
 
     async def aclose(self) -> None:
         """Finishes what stands behind the answers."""
+        await self.memory.aclose()
         await self.settlement.aclose()
 
 
@@ -163,12 +191,6 @@ def _asked(match: Match, scope: dict[str, Any]) -> Asked:
     query_string = scope["query_string"]
     query = dict(parse_qsl(query_string.decode("latin-1"), keep_blank_values=True)) if query_string else {}
     return Asked(match.endpoint, match.path_model, query, headers)
-
-
-def _check_allowed(exchange: Exchange, model: str) -> None:
-    key = exchange.key
-    if key is not None and key.allowed_models and model not in key.allowed_models:
-        raise Forbidden(f"This API key may not use the model {model!r}.")
 
 
 async def _refuse_websocket(receive: Receive, send: Send) -> None:

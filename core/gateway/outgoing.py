@@ -39,6 +39,13 @@ class Incoming:
         self.sealed = _ENVELOPE in raw
         self._conversation: Conversation | None = None
 
+    def going_on(self, conversation: Conversation) -> Incoming:
+        """The same request with another conversation, which therefore has to be rendered."""
+        other = Incoming(self.dialect, self.asked, self.raw, self.body, self.model, self.stream)
+        other.sealed = True
+        other._conversation = conversation
+        return other
+
     def conversation(self) -> Conversation:
         """The parsed request. Errors: `BadRequest`."""
         if self._conversation is None:

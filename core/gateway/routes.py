@@ -34,9 +34,11 @@ class Routes:
     def __init__(self, dialects: Iterable[Dialect]) -> None:
         self._exact: dict[tuple[str, str], list[Match]] = {}
         self._patterns: dict[str, list[_Pattern]] = {}
-        self._paths: set[str] = set()
+        self._any_header: list[tuple[bytes, bytes]] = []
         for dialect in dialects:
             for endpoint in dialect.endpoints:
+                if endpoint.when_header is not None:
+                    self._any_header.append((endpoint.when_header.encode(), b""))
                 for path in spellings(endpoint.path):
                     self._add(path, Match(dialect, endpoint))
         for matches in self._exact.values():
@@ -51,11 +53,12 @@ class Routes:
             self._patterns.setdefault(method, []).append(_Pattern(head, tail, match))
         else:
             self._exact.setdefault((method, path), []).append(match)
-            self._paths.add(path)
 
     def find(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Match | None:
-        """The endpoint for this request, or None."""
-        path = path.rstrip("/") if len(path) > 1 and path.endswith("/") else path
+        """The endpoint for this request, or None. HEAD asks for what GET would answer."""
+        path = _without_slash(path)
+        if method == "HEAD":
+            method = "GET"
         matches = self._exact.get((method, path))
         if matches is not None:
             if len(matches) == 1 and matches[0].endpoint.when_header is None:
@@ -65,31 +68,47 @@ class Routes:
             if path.startswith(pattern.head) and path.endswith(pattern.tail):
                 model = path[len(pattern.head) : len(path) - len(pattern.tail) or None]
                 if model and _applies(pattern.match.endpoint, headers):
+                    if not pattern.tail and self._is_more_particular(path, method):
+                        return None
                     return Match(pattern.match.dialect, pattern.match.endpoint, model)
         return None
 
-    def methods(self, path: str) -> list[str]:
-        """The methods that this path knows, for a 405."""
-        return [
-            method
-            for method in ("GET", "POST")
-            if (method, path) in self._exact
-            or any(path.startswith(p.head) and path.endswith(p.tail) for p in self._patterns.get(method, ()))
-        ]
+    def _is_more_particular(self, path: str, method: str) -> bool:
+        """Whether what looks like a model's name ends in a word that is another method's."""
+        return any(
+            pattern.tail and path.startswith(pattern.head) and path.endswith(pattern.tail)
+            for other, patterns in self._patterns.items()
+            if other != method
+            for pattern in patterns
+        )
 
-    def dialect_near(self, path: str) -> Dialect | None:
-        """Whose callers are likely behind an unknown path, so that even a 404 is in their language."""
-        best: tuple[int, Dialect] | None = None
-        for (_, known), matches in self._exact.items():
-            common = _common(path, known)
-            if best is None or common > best[0]:
-                best = (common, matches[-1].dialect)
-        for patterns in self._patterns.values():
-            for pattern in patterns:
-                common = _common(path, pattern.head)
-                if pattern.tail and pattern.match.endpoint.method == "POST" and best and common > best[0]:
-                    best = (common, pattern.match.dialect)
-        return best[1] if best else None
+    def methods(self, path: str) -> list[str]:
+        """The methods that this path knows, for a 405. Not those of addresses where any words may be a model's."""
+        found = ((method, self.find(method, path, self._any_header)) for method in ("GET", "POST"))
+        return [method for method, match in found if match is not None and not match.endpoint.path.endswith("{model}")]
+
+    def dialect_near(self, path: str, headers: Iterable[tuple[bytes, bytes]] = ()) -> Dialect | None:
+        """Whose callers are likely behind an unknown path, so that even a 404 is in their language.
+
+        None where no dialect has an address under the first segment of ``path``.
+        """
+        head = path[: path.find("/", 1) + 1]
+        if head == "/api/":
+            head = path[: path.find("/", 5) + 1]
+        best: tuple[int, bool, Dialect] | None = None
+        for (method, known), matches in self._exact.items():
+            if len(head) < 2 or not known.startswith(head):
+                continue
+            match = next((m for m in matches if _applies(m.endpoint, headers)), matches[-1])
+            # Of equals, the one that lists its models there: it is the one that a caller's headers tell.
+            rank = (_common(path, known), match.endpoint.operation == "list_models" and method == "GET")
+            if best is None or rank > best[:2]:
+                best = (*rank, match.dialect)
+        return best[2] if best else None
+
+
+def _without_slash(path: str) -> str:
+    return path.rstrip("/") if len(path) > 1 and path.endswith("/") else path
 
 
 def spellings(path: str) -> list[str]:

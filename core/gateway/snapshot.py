@@ -1,17 +1,19 @@
 """The snapshot: all that the hot path reads, in one immutable value.
 
 Built from the registry and the store when configuration changes, and replaced
-whole. A request keeps the one it began with.
+whole. A request keeps the one it began with. What takes time and may not be needed
+(plans for names, the list of all models) is made when first asked for, and kept.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field
 from omniroute_hooks import BadRequest, Connection, Listed, Model, NodeType, Provider
 
 from core.access.api_keys import ApiKeyTable
@@ -19,44 +21,90 @@ from core.plugins.registry import Registry
 from core.settings import Settings
 from core.store.records import ConnectionRecord, NodeRecord, StoreContents
 
+from . import catalogue
+from .aliases import Aliases, aliases_of
+from .bounded import Bounded
+from .combos import CHAINS, Chain, Combo, ComboConfig, Combos, chains_of, defaults_of, named
+from .lines import Line, Roster, roster
+
+if TYPE_CHECKING:
+    from .resolve import Plan
+
+__all__ = ["ALIASES", "CUSTOM_MODELS", "SYNCED_MODELS", "WILDCARDS", "Line", "Snapshot", "build_snapshot"]
 log = logging.getLogger("omniroute.gateway")
 
-ALIASES = "model-aliases"
+ALIASES = "model-aliases"  # exact ones: key "<alias>": the name it stands for
+WILDCARDS = "wildcardAliases"  # of the settings: list of {"pattern", "target"}, in the user's order
 CUSTOM_MODELS = "custom-models"  # key "<provider>": list of {"id", "name"}
 SYNCED_MODELS = "synced-models"  # key "<provider>": list of {"id", "name", "context", "maxOutput"}
 
 
-@frozen
-class Line:
-    """A connection made ready to be called. ``headers`` carry the credential, unless a login makes it change."""
-
-    provider: Provider
-    connection: Connection
-    base_url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
-    renewable: bool = False
+MOST_PLANS = 4096
 
 
-@frozen
+@define(frozen=True, slots=False, eq=False)
 class Snapshot:
     """What a request may use. Keys of ``lines`` are provider ids; lines are in the user's order.
 
-    ``expired`` holds the providers that only lack a new login.
+    ``expired`` holds the providers that only lack a new login. ``specs`` are the known models of each provider;
+    ``bare`` the providers that serve a model id, in the order in which they are asked. ``plans`` remembers what
+    names came to; only `core.gateway.resolve` uses it.
     """
 
     version: int
     registry: Registry
     providers: Mapping[str, Provider]
     by_prefix: Mapping[str, Provider]
+    by_word: Mapping[str, Provider]
     lines: Mapping[str, tuple[Line, ...]]
+    rosters: Mapping[str, Roster]
+    specs: Mapping[str, Mapping[str, Model]]
     expired: frozenset[str]
     keys: ApiKeyTable
     require_api_key: bool
     settings: Mapping[str, Any]
-    aliases: Mapping[str, str]
-    bare: Mapping[str, tuple[Provider, str]]
-    listed: tuple[Listed, ...]
-    by_listed_id: Mapping[str, Listed]
+    names: Aliases
+    bare: Mapping[str, tuple[Provider, ...]]
+    combos: Combos
+    combo_defaults: ComboConfig
+    chains: tuple[Chain, ...]
+    plans: Bounded[str, Plan] = field(factory=lambda: Bounded(MOST_PLANS), repr=False)
+    rosters_of_keys: Bounded[tuple[str, tuple[str, ...]], Roster] = field(
+        factory=lambda: Bounded(MOST_PLANS), repr=False
+    )
+
+    @property
+    def aliases(self) -> Mapping[str, str]:
+        """The exact aliases."""
+        return self.names.exact
+
+    @cached_property
+    def listed(self) -> tuple[Listed, ...]:
+        """Everything that callers may write as a model: combos, exact aliases, models. Each can be called."""
+        return catalogue.listed(self, _STARTED_S)
+
+    @cached_property
+    def by_listed_id(self) -> Mapping[str, Listed]:
+        """The same by id."""
+        return {entry.id: entry for entry in self.listed}
+
+    @cached_property
+    def near(self) -> catalogue.Near:
+        """Known names that are like an unknown one."""
+        return catalogue.Near([*self.combos, *self.names.exact, *self.bare, *(e.id for e in self.listed)])
+
+    @cached_property
+    def near_prefix(self) -> catalogue.Near:
+        """Known prefixes that are like an unknown one."""
+        return catalogue.Near(list(self.by_prefix))
+
+    def combo(self, name: str) -> Combo | None:
+        """The combo that is switched on under this name, also written ``combo/<name>``."""
+        return named(self.combos, name)
+
+    def spec(self, provider: Provider, model: str) -> Model | None:
+        """What is known of a model."""
+        return self.specs[provider.id].get(model)
 
 
 def build_snapshot(registry: Registry, contents: StoreContents, settings: Settings, api_key_secret: bytes) -> Snapshot:
@@ -71,34 +119,57 @@ def build_snapshot(registry: Registry, contents: StoreContents, settings: Settin
         id_: _with_models(provider, values.get(CUSTOM_MODELS, {}), values.get(SYNCED_MODELS, {}))
         for id_, provider in providers.items()
     }
-    lines: dict[str, tuple[Line, ...]] = {}
-    for record in sorted(contents.connections, key=lambda r: (r.priority, r.created_at)):
-        known = providers.get(record.provider)
-        if known is not None and record.is_active and record.state != "expired":
-            lines[known.id] = (*lines.get(known.id, ()), line_of(known, record))
-    for provider in providers.values():
-        if provider.id not in lines and needs_no_connection(provider):
-            lines[provider.id] = (_bare_line(provider),)
     stored = values.get("settings", {})
-    for blocked in stored.get("blockedProviders", ()):  # neither listed nor called
-        lines.pop(blocked, None)
-    order = [p for p in providers.values() if p.id in lines]
-    listed = _listed(order)
+    lines = _lines(providers, contents.connections, stored.get("blockedProviders", ()))
+    connected = [p for p in providers.values() if p.id in lines]
     return Snapshot(
         version=contents.version,
         registry=registry,
         providers=providers,
         by_prefix={p.prefix: p for p in providers.values()},
+        by_word=_by_word(providers.values()),
         lines=lines,
+        rosters={id_: roster(id_, own) for id_, own in lines.items()},
+        specs={p.id: {model.id: model for model in p.models} for p in providers.values()},
         expired=frozenset(r.provider for r in contents.connections if r.is_active and r.state == "expired"),
         keys=ApiKeyTable(contents.api_keys, api_key_secret),
         require_api_key=settings.require_api_key or bool(stored.get("requireApiKey", False)),
         settings=stored,
-        aliases={str(k): str(v) for k, v in values.get(ALIASES, {}).items()},
-        bare=_bare_names(order),
-        listed=listed,
-        by_listed_id={entry.id: entry for entry in listed},
+        names=aliases_of(values.get(ALIASES, {}), stored.get(WILDCARDS)),
+        bare=_bare_names(connected),
+        combos=Combos(contents.combos),
+        combo_defaults=defaults_of(values),
+        chains=tuple(chain for chain in chains_of(values.get(CHAINS, {})) if chain.enabled),
     )
+
+
+def _lines(
+    providers: Mapping[str, Provider], connections: Iterable[ConnectionRecord], blocked: Iterable[str]
+) -> dict[str, tuple[Line, ...]]:
+    """The connections that may be called, by provider, in the user's order."""
+    found: dict[str, list[Line]] = {}
+    for record in sorted(connections, key=lambda r: (r.priority, r.created_at)):
+        known = providers.get(record.provider)
+        if known is not None and record.is_active and record.state != "expired":
+            found.setdefault(known.id, []).append(line_of(known, record))
+    for provider in providers.values():
+        if provider.id not in found and needs_no_connection(provider):
+            found[provider.id] = [_bare_line(provider)]
+    for id_ in blocked:  # neither listed nor called
+        found.pop(id_, None)
+    return {id_: tuple(lines) for id_, lines in found.items()}
+
+
+def _by_word(providers: Iterable[Provider]) -> dict[str, Provider]:
+    """By what people write in an address: the prefix, the id, or the name in lower case. The first keeps a word."""
+    out: dict[str, Provider] = {}
+    known = tuple(providers)
+    words = ([p.prefix for p in known], [p.id for p in known], [p.name.lower() for p in known])
+    for of_all in words:
+        for word, provider in zip(of_all, known, strict=True):
+            out.setdefault(word, provider)
+    out.pop("", None)
+    return out
 
 
 def needs_no_connection(provider: Provider) -> bool:
@@ -173,22 +244,15 @@ def _with_models(provider: Provider, custom: Mapping[str, Any], synced: Mapping[
     return provider if len(known) == len(provider.models) else evolve(provider, models=tuple(known.values()))
 
 
-def _listed(providers: list[Provider]) -> tuple[Listed, ...]:
-    # One time for all, constant while the process lives: clients compare lists.
-    return tuple(
-        Listed(f"{provider.prefix}/{model.id}", provider.name or provider.id, _STARTED_S, model)
-        for provider in providers
-        for model in provider.models
-    )
-
-
-def _bare_names(providers: list[Provider]) -> dict[str, tuple[Provider, str]]:
-    """Model ids that may be written without a prefix: of several providers, the first that can be called."""
-    out: dict[str, tuple[Provider, str]] = {}
+def _bare_names(providers: Iterable[Provider]) -> dict[str, tuple[Provider, ...]]:
+    """Model ids that may be written without a prefix, and who serves them: plugins first, in the order in which they
+    were found, then the user's nodes, the oldest first."""
+    out: dict[str, list[Provider]] = {}
     for provider in providers:
         for model in provider.models:
-            out.setdefault(model.id, (provider, model.id))
-    return out
+            out.setdefault(model.id, []).append(provider)
+    return {id_: tuple(serving) for id_, serving in out.items()}
 
 
+# One time for all that is listed, constant while the process lives: clients compare lists.
 _STARTED_S = int(time.time())

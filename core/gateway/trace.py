@@ -14,10 +14,12 @@ from typing import Literal
 from attrs import define, field
 from omniroute_hooks import GatewayError, Loss, Usage
 
+from core.store.times import to_iso
+
 _counter = itertools.count(1)
 _process = os.urandom(6).hex()
 
-Outcome = Literal["answered", "failed", "skipped"]
+Outcome = Literal["answered", "failed", "skipped", "dropped"]
 
 
 def request_id() -> str:
@@ -44,14 +46,34 @@ class Attempt:
     status: int | None = None
     ms: float = 0.0
     retry_at_s: float | None = None
+    retried: bool = False
+    path: str = ""
+    usage: Usage | None = None
 
     def words(self) -> str:
         """One line for people."""
         if self.outcome == "answered":
             return f"{self.target} answered in {self.ms:.0f} ms"
-        verb = "was passed over" if self.outcome == "skipped" else "failed"
+        verbs = {"skipped": "was passed over", "dropped": "was not used"}
+        verb = verbs.get(self.outcome, "failed twice" if self.retried else "failed")
         upstream = f" (HTTP {self.status})" if self.status else ""
-        return f"{self.target} {verb}{upstream}: {self.reason}"
+        place = f"{self.path}: " if self.path else ""
+        return f"{place}{self.target} {verb}{upstream}: {self.reason}"
+
+    def as_json(self) -> dict[str, object]:
+        """For error bodies, dry runs and logs."""
+        return {
+            "target": self.target,
+            "path": self.path or None,
+            "connectionId": self.connection_id,
+            "outcome": self.outcome,
+            "reason": self.reason or None,
+            "blames": self.blames,
+            "code": self.code,
+            "status": self.status,
+            "ms": round(self.ms, 1),
+            "retryAt": None if self.retry_at_s is None else to_iso(self.retry_at_s),
+        }
 
 
 @define
@@ -68,6 +90,7 @@ class Trace:
     stream: bool = False
     resolved_by: str = ""
     attempts: list[Attempt] = field(factory=list)
+    notes: list[str] = field(factory=list)
     losses: tuple[Loss, ...] = ()
     passthrough: bool = False
     provider: str | None = None

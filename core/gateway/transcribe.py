@@ -17,6 +17,7 @@ from omniroute_hooks import (
     FieldProblem,
     GatewayError,
     ModelNotFound,
+    Overloaded,
     Segment,
     Transcript,
     Transcription,
@@ -26,7 +27,7 @@ from omniroute_hooks.jsonio import dumps
 from quart import Blueprint, Response, request
 from werkzeug.datastructures import FileStorage
 
-from core.access.callers import admit
+from core.access.callers import admit, check_model
 
 from .call import transport_failure
 from .choose import Pick
@@ -91,15 +92,18 @@ class Transcriber:
 
     async def _answer(self) -> tuple[Transcript, Pick, str]:
         front, snapshot = self._front, self._front.kernel.snapshot
+        if front.kernel.draining:
+            raise Overloaded("The gateway is shutting down.", retry_after_s=5)
         scope = request.scope
         key = admit(scope, scope["headers"], snapshot.keys, snapshot.require_api_key, front.own_host, time.time())
         self._trace.api_key_id = key.id if key is not None else None
         wanted, answer_format = await _read()
         self._trace.requested_model = wanted.model
+        check_model(key, wanted.model)
         plan = resolve(snapshot, wanted.model)
         allowed = key.allowed_connections if key is not None else ()
         failures: list[GatewayError] = []
-        for pick in front.chooser.order(snapshot, plan, allowed):
+        for pick in front.router.chooser.picks(snapshot, plan, allowed, rests=front.router.rests):
             began = time.perf_counter()
             try:
                 transcript = await self._ask(pick, wanted)
@@ -109,6 +113,8 @@ class Transcriber:
                 if exc.blames == "caller":
                     raise
                 continue
+            ms = (time.perf_counter() - began) * 1000
+            self._trace.attempts.append(Attempt(pick.name, pick.line.connection.id, "answered", status=200, ms=ms))
             return transcript, pick, answer_format
         raise final_error(failures, self._trace.attempts)
 

@@ -12,22 +12,23 @@ from types import TracebackType
 from typing import Any
 
 from core.settings import Settings
+from core.store.combos import Combos, all_combos
 from core.store.connections import Connections, all_connections
 from core.store.coordination import Coordination
-from core.store.database import config_version, first_row, open_database, rows
+from core.store.database import config_version, first_row, open_database
 from core.store.key_values import KeyValues, all_values
 from core.store.keys import ApiKeys, all_api_keys
 from core.store.logins import Logins
 from core.store.migrations import Migration, known_migrations
 from core.store.nodes import Nodes, all_nodes
-from core.store.records import ComboRecord, StoreContents
-from core.store.tables import ComboRow, VaultCheckRow
+from core.store.records import StoreContents
+from core.store.tables import VaultCheckRow
 from core.store.vault import Vault, open_vault
 
 FILE_NAME = "omniroute.db"
 
 
-class Store(Connections, Nodes, ApiKeys, KeyValues, Logins, Coordination):
+class Store(Connections, Nodes, Combos, ApiKeys, KeyValues, Logins, Coordination):
     """The open store. ``async with await Store.open(settings) as store: ...``"""
 
     @classmethod
@@ -66,7 +67,7 @@ class Store(Connections, Nodes, ApiKeys, KeyValues, Logins, Coordination):
                 connections=tuple(all_connections(db, self._vault)),
                 nodes=tuple(all_nodes(db)),
                 api_keys=tuple(all_api_keys(db)),
-                combos=tuple(_all_combos(db)),
+                combos=tuple(all_combos(db)),
                 key_values=all_values(db),
             )
 
@@ -97,8 +98,3 @@ def _proven_vault(db: Any, settings: Settings) -> Vault:
     else:
         vault.verify(known["proof"])
     return vault
-
-
-def _all_combos(db: Any) -> list[ComboRecord]:
-    query = ComboRow.select().order_by(ComboRow.sort_order, ComboRow.name)
-    return [ComboRecord(**{**row, "models": tuple(row["models"])}) for row in rows(db, query)]

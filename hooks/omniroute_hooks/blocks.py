@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from attrs import evolve
+
 from .conversation import (
     Answer,
     Citation,
@@ -129,6 +131,7 @@ class BlockMachine:
         self._done: list[Part] = []
         self._count = 0
         self._calls = 0
+        self._call_ids: set[str] = set()
         self._usage: Usage | None = None
         self._stop: Stop | None = None
         self._terminal = False
@@ -359,7 +362,8 @@ class BlockMachine:
         self._count += 1
         if block.kind == "tool":
             self._calls += 1
-            block.call_id = block.call_id or f"call_{self._begin.id or self._answer_id or ''}_{self._calls}"
+            made = f"call_{self._begin.id or self._answer_id or ''}_{self._calls}"
+            block.call_id = _distinct(block.call_id or made, self._call_ids)
         out.append(BlockOpened(block.index, block.kind, block.build(content=False)))
         if block.kind != "whole" and block.pieces:
             out.append(BlockDelta(block.index, block.kind, "".join(block.pieces)))
@@ -388,6 +392,31 @@ def settle_stop(stop: Stop, called: bool) -> Stop:
     if not called and stop.reason == "tool":
         return Stop("end", stop.raw, stop.matched)
     return stop
+
+
+def distinct_calls(parts: Iterable[Part], answer_id: str | None) -> tuple[Part, ...]:
+    """``parts`` with an id for each call, and none twice: nobody could tell the results apart.
+
+    ``answer_id`` as for `BlockMachine`, which does the same to a stream.
+    """
+    seen: set[str] = set()
+    out: list[Part] = []
+    for part in parts:
+        if isinstance(part, ToolCall):
+            name = _distinct(part.id or f"call_{answer_id or ''}_{len(seen) + 1}", seen)
+            part = part if name == part.id else evolve(part, id=name)
+        out.append(part)
+    return tuple(out)
+
+
+def _distinct(call_id: str, seen: set[str]) -> str:
+    """``call_id``, or a longer one where it is taken; notes it as taken."""
+    name, number = call_id, 1
+    while name in seen:
+        number += 1
+        name = f"{call_id}_{number}"
+    seen.add(name)
+    return name
 
 
 def signals_of(answer: Answer) -> list[Signal]:

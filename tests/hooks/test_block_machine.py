@@ -25,7 +25,7 @@ from omniroute_hooks import (
     ToolResult,
     Usage,
 )
-from omniroute_hooks.blocks import BlockMachine, settle_stop, signals_of, whole_answer
+from omniroute_hooks.blocks import BlockMachine, distinct_calls, settle_stop, signals_of, whole_answer
 from omniroute_hooks.events import (
     Begin,
     BlockCited,
@@ -441,9 +441,10 @@ parts = st.one_of(
 
 
 def settled(answer: Answer) -> Answer:
-    """The answer with the only reason to stop that fits its parts."""
+    """The answer with the only reason to stop that fits its parts, and without two calls of one id."""
     called = any(isinstance(part, ToolCall) for part in answer.parts)
-    return evolve(answer, stop=settle_stop(answer.stop, called))
+    parts = distinct_calls(answer.parts, answer.id)
+    return evolve(answer, parts=parts, stop=settle_stop(answer.stop, called))
 
 
 answers = st.builds(
@@ -469,3 +470,15 @@ def test_a_whole_answer_raises_what_broke_it():
         whole_answer([TextDelta(0, "x"), Broke(Overloaded("busy"))])
     with pytest.raises(BrokenStream):
         whole_answer([TextDelta(0, "x")])
+
+
+def test_two_calls_of_one_id_are_told_apart():
+    again = (ToolDelta(0, "{}", "c", "f"), Ended(0), ToolDelta(1, "{}", "c", "f"), Ended(1), ToolDelta(2, "", "c", "g"))
+    answer = whole_answer([*again, Stopped(Stop("tool")), Terminal()])
+
+    assert [part.id for part in answer.parts] == ["c", "c_2", "c_3"]
+    assert distinct_calls([ToolCall("c", "f"), ToolCall("", "f"), ToolCall("c", "f")], "r") == (
+        ToolCall("c", "f"),
+        ToolCall("call_r_2", "f"),
+        ToolCall("c_2", "f"),
+    )

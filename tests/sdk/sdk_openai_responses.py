@@ -73,14 +73,15 @@ class ResponsesTalk:
                 if event.type == "response.output_text.delta":
                     said += event.delta
                 last = event
-            assert numbers == list(range(len(numbers)))
             assert last is not None
+            assert numbers == sorted(numbers)
             if last.type == "response.failed":
                 checked(last.response, Response)
                 assert last.response.status == "failed"
                 assert last.response.error is not None
                 raise AnswerFailed(last.response.error.message)
             assert last.type in ("response.completed", "response.incomplete")
+            assert numbers == list(range(len(numbers)))
             answer: Response = last.response
         assert said == answer.output_text
         return answer

@@ -22,6 +22,7 @@ PUBLIC = {
     "/api/auth/status",
     "/api/settings/require-login",
     "/api/setup",
+    "/api/monitoring/health",
 }
 
 

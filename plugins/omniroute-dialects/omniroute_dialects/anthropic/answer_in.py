@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from omniroute_hooks import ANTHROPIC, Answer, Opaque, Part, Text, Thinking, ToolCall, UpstreamError
-from omniroute_hooks.blocks import settle_stop
+from omniroute_hooks.blocks import distinct_calls, settle_stop
 from omniroute_hooks.jsonio import dumps
 
 from .content_in import ext_of, plain_seal, read_citation, string_or_none
@@ -27,7 +27,8 @@ def parse_answer(value: Any) -> Answer:
             raise stream_error(value)
         raise UpstreamError("The provider's answer has no content.")
     try:
-        parts = tuple(part for block in content if (part := whole_part(block)) is not None)
+        found = (part for block in content if (part := whole_part(block)) is not None)
+        parts = distinct_calls(found, string_or_none(value.get("id")))
     except RecursionError:
         raise UpstreamError("The provider's answer is nested too deeply.") from None
     stop = read_stop(value.get("stop_reason"), value.get("stop_sequence"))

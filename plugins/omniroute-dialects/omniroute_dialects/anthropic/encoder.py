@@ -23,6 +23,7 @@ from omniroute_hooks.events import (
 )
 from omniroute_hooks.jsonio import dumps
 
+from ..line_safety import line_safe
 from .answer_out import (
     answer_id,
     call_block,
@@ -89,7 +90,7 @@ class Encoder:
                 self._finish(event, out)
             elif isinstance(event, Failed):
                 out.append(frame("error", error_event(event.error, self._reply.reply_id)))
-        return b"".join(out)
+        return line_safe(b"".join(out))
 
     def _begin(self, event: Started, out: list[bytes]) -> None:
         self._started = True

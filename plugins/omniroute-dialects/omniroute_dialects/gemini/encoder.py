@@ -9,6 +9,7 @@ from omniroute_hooks import Asked, Reply
 from omniroute_hooks.events import BlockClosed, BlockDelta, BlockOpened, Event, Failed, Finished, Started
 from omniroute_hooks.jsonio import dumps
 
+from ..line_safety import line_safe
 from . import stops
 from .answer import finished_candidate
 from .errors import render_error
@@ -61,7 +62,7 @@ class GeminiEncoder:
                     out += (self._begin(), self._text, dumps(event.text), self._thought_end)  # type: ignore[union-attr]
             elif kind is not BlockOpened and kind is not Started:
                 self._rest(event, out)
-        return b"".join(out)
+        return line_safe(b"".join(out))
 
     def _begin(self) -> bytes:
         lead = self._lead

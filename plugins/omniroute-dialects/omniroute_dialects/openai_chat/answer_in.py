@@ -22,7 +22,7 @@ from omniroute_hooks import (
     ToolCall,
     UpstreamError,
 )
-from omniroute_hooks.blocks import settle_stop
+from omniroute_hooks.blocks import distinct_calls, settle_stop
 from omniroute_hooks.conversation import NO_EXT
 from omniroute_hooks.jsonio import dumps
 
@@ -60,7 +60,8 @@ def parse_answer(value: Any) -> Answer:
         if not isinstance(text, str):
             raise UpstreamError("The provider's answer holds no message.")
         message = {"content": text}
-    parts = tuple(_parts(message, _word(value.get("id"))))
+    answer_id = _word(value.get("id"))
+    parts = distinct_calls(_parts(message, answer_id), answer_id)
     called = any(isinstance(part, ToolCall) for part in parts)
     usage = find_usage(value)
     extra = {name: value[name] for name in _KEPT if value.get(name) is not None}

@@ -30,6 +30,7 @@ from omniroute_hooks.events import (
 )
 from omniroute_hooks.jsonio import dumps
 
+from ..line_safety import line_safe
 from .answer_out import (
     annotation_of,
     call_input,
@@ -108,7 +109,7 @@ class ChatEncoder:
                     out.append(self._refusal + dumps(event.text) + self._end)
             else:
                 self._rest(event, out)
-        return b"".join(out)
+        return line_safe(b"".join(out))
 
     def _rest(self, event: Event, out: list[bytes]) -> None:
         if isinstance(event, BlockOpened):

@@ -23,6 +23,7 @@ from omniroute_hooks.events import (
 from omniroute_hooks.jsonio import dumps
 
 from ..blobs import data_url
+from ..line_safety import line_safe
 from .calls_out import CallPlan, CallPlans, empty_item, function_plan, native_item, unwrapped
 from .citations import write_annotation
 from .envelope import Envelope, ending_of
@@ -55,7 +56,7 @@ class Encoder:
         items = self._items
         for event in events:
             self._event(event)
-        data = b"".join(items.out)
+        data = line_safe(b"".join(items.out))
         items.out.clear()
         return data
 

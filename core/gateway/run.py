@@ -1,0 +1,257 @@
+"""One run: a candidate asked once, from its turn in the queue to the last byte of its answer.
+
+A passing fault is tried once more at the same candidate before anybody else is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+from omniroute_hooks import (
+    Conversation,
+    Dialect,
+    GatewayError,
+    LoginExpired,
+    ModelNotFound,
+    RateLimited,
+    Target,
+    UpstreamError,
+    UpstreamTimeout,
+)
+
+from core.resilience.passage import Passage, Slot
+from core.resilience.verdict import NotNow
+
+from .call import call, classify, failure_of
+from .deadlines import NO_DEADLINES, Deadlines, Limited
+from .exchange import Exchange
+from .outgoing import prepare
+from .passing import speaker_of
+from .speaking import CollectingSpeaker, Speaker, StreamSpeaker, one_by_one
+from .trace import Attempt
+
+if TYPE_CHECKING:
+    from .choose import Pick
+    from .pipeline import Means
+
+Headers = tuple[tuple[str, str], ...]
+T = TypeVar("T")
+
+
+class Run:
+    """``conversation`` replaces the caller's, to go on with a partial answer; ``decoded`` wants events, never bytes.
+
+    Use it as: `start`, then ``speaker``, then `finished`, and `close` in any case.
+    """
+
+    def __init__(
+        self,
+        means: Means,
+        exchange: Exchange,
+        pick: Pick,
+        *,
+        conversation: Conversation | None = None,
+        decoded: bool = False,
+        deadlines: Deadlines = NO_DEADLINES,
+    ) -> None:
+        self._means = means
+        self._exchange = exchange
+        self.pick = pick
+        self.target: Target = pick.target()
+        self._incoming = exchange.incoming if conversation is None else exchange.incoming.going_on(conversation)
+        self._decoded = decoded or conversation is not None
+        self._deadlines = deadlines
+        self._slot: Slot | None = None
+        self._passage: Passage | None = None
+        self._began = time.perf_counter()
+        self._first_ms = 0.0
+        self._ended = False
+        self._responses: list[httpx.Response] = []
+        self.speaker: Speaker
+        self.attempt = Attempt(pick.name, pick.line.connection.id, "failed", path=pick.path)
+        exchange.trace.attempts.append(self.attempt)
+
+    async def start(self) -> None:
+        """Gets as far as the first word of the answer. Errors: any `GatewayError`; nothing has been sent."""
+        line = self.pick.line
+        slot = self._means.resilience.slot(
+            self.pick.choice.provider.id,
+            self.pick.choice.provider.auth.auth_type,
+            line.connection.id,
+            self.pick.choice.model,
+            self._exchange.trace.id,
+        )
+        try:
+            self._passage = passage = await slot.__aenter__()
+            self._slot = slot
+            self._means.live.began(self.pick)
+            tries = 0
+            while True:
+                try:
+                    await self._first_word()
+                    break
+                except GatewayError as exc:
+                    if not is_passing(exc) or tries >= self._retries() or not passage.again():
+                        raise
+                tries += 1
+                self.attempt.retried = True
+                await self._let_go()
+                await asyncio.sleep(self.pick.config.retry_delay_ms / 1000)
+            passage.answering()
+            self._first_ms = self._ms()
+        except NotNow as exc:
+            self._note(exc, skipped=True)
+            raise
+        except GatewayError as exc:
+            self.failed(exc)
+            raise
+        except httpx.HTTPError as exc:  # a plugin's own call that it did not name
+            error = UpstreamError("The provider cannot be reached.")
+            self.failed(error)
+            raise error from exc
+
+    def _retries(self) -> int:
+        """How often a passing fault is tried once more here."""
+        if self.pick.combo is not None:
+            return self.pick.config.max_retries
+        wanted = self._exchange.snapshot.settings.get("requestRetry", 1)
+        return wanted if isinstance(wanted, int) else 1
+
+    async def _first_word(self) -> None:
+        limit = self._deadlines.first_token_s
+        try:
+            async with asyncio.timeout(limit):
+                self.speaker = await self._open()
+                await self.speaker.start()
+        except TimeoutError:
+            raise UpstreamTimeout(f"The provider said nothing for {limit:g} s.") from None
+
+    async def _open(self) -> Speaker:
+        provider = self.pick.choice.provider
+        stream = self._exchange.incoming.stream
+        answer_id = self._exchange.trace.id
+        if provider.generate is not None:
+            signals = provider.generate(self._incoming.conversation(), self.target)
+            speaker = StreamSpeaker(one_by_one(signals), self.target, answer_id)
+            return speaker if stream else CollectingSpeaker(speaker)
+        dialect = self._exchange.snapshot.registry.dialects.get(provider.dialect)
+        if dialect is None:
+            raise ModelNotFound(f"{self.pick.name} is not a model to talk with.")
+
+        async def ask(headers: Headers) -> Speaker:
+            return await self._ask(dialect, headers, stream, answer_id)
+
+        return await logged_in(self._means, self.pick, ask)
+
+    async def _ask(self, dialect: Dialect, headers: Headers, wants_stream: bool, answer_id: str) -> Speaker:
+        means, target = self._means, self.target
+        asks_stream = wants_stream or target.provider.stream_only
+        outgoing = prepare(self._incoming, target, dialect, headers, asks_stream)
+        self._exchange.trace.losses = outgoing.losses
+        self._exchange.trace.passthrough = outgoing.same
+        response = await call(means.egress, outgoing, self._deadlines.connect_s)
+        self._responses.append(response)
+        self._limit(response)
+        means.accounts.quotas.note_headers(self.pick.line.connection, response.headers)
+        if response.status_code != 200:
+            raise (await failure_of(response, dialect, target)).error
+        same = outgoing.same and not self._decoded
+        drop = outgoing.drop if same else None
+        return speaker_of(response, dialect, target, same, drop, wants_stream, asks_stream, answer_id)
+
+    def _limit(self, response: httpx.Response) -> None:
+        limits = self._deadlines
+        if limits.idle_s is not None or limits.total_s is not None:
+            now_s = asyncio.get_running_loop().time()
+            ends_at_s = None if limits.total_s is None else now_s + limits.total_s
+            response.stream = Limited(response.stream, limits.idle_s, ends_at_s)  # type: ignore[arg-type]
+
+    def failed(self, error: GatewayError) -> None:
+        """It did not answer, or broke. Whoever is to blame rests."""
+        self._note(error)
+        if self._passage is not None:
+            scope = "model" if classify(error, self.target).scope == "model" else "connection"
+            until = self._passage.failed(error, scope)  # type: ignore[arg-type]
+            if until is not None and error.retry_after_s is None and isinstance(error, RateLimited):
+                error.retry_after_s = max(0.0, until - time.monotonic())
+        if self._slot is not None:
+            self._told_live(None if error.blames == "caller" else False)
+
+    def succeeded(self) -> None:
+        """The answer is whole."""
+        self.attempt.outcome = "answered"
+        self.attempt.status = 200
+        self.attempt.ms = self._ms()
+        if self._passage is not None:
+            self._passage.succeeded()
+        self._told_live(True, self._first_ms)
+
+    def dropped(self, reason: str) -> None:
+        """Another one won, or its answer could not be used. Nobody is blamed."""
+        self.attempt.outcome = "dropped"
+        self.attempt.reason = reason
+        self.attempt.ms = self._ms()
+        self._told_live(None)
+
+    def _note(self, error: GatewayError, skipped: bool = False) -> None:
+        attempt = self.attempt
+        attempt.outcome = "skipped" if skipped else "failed"
+        attempt.reason = error.message
+        attempt.blames = error.blames
+        attempt.code = error.code
+        attempt.status = error.upstream_status
+        attempt.ms = self._ms()
+        attempt.retry_at_s = None if error.retry_after_s is None else time.time() + error.retry_after_s
+
+    def _ms(self) -> float:
+        return (time.perf_counter() - self._began) * 1000
+
+    async def _let_go(self) -> None:
+        for response in self._responses:
+            await response.stream.aclose()  # type: ignore[union-attr]
+        self._responses.clear()
+
+    async def close(self) -> None:
+        """Lets go of the connection and of the candidate's slot. Harmless when done twice."""
+        slot, self._slot = self._slot, None
+        if slot is not None:
+            self._told_live(None)
+            await slot.__aexit__(None, None, None)
+        await self._let_go()
+
+    def _told_live(self, ok: bool | None, ms: float | None = None) -> None:
+        """Tells once how it went."""
+        if not self._ended:
+            self._ended = True
+            self._means.live.finished(self.pick, ok, ms)
+
+
+async def logged_in(means: Means, pick: Pick, ask: Callable[[Headers], Awaitable[T]]) -> T:
+    """Asks with the credential; a login that is refused is renewed once, and asked with again."""
+    line = pick.line
+    if not line.renewable:
+        return await ask(line.headers)
+    connection = await means.accounts.usable(line.connection)
+    for last in (False, True):
+        headers = (*line.headers, *pick.choice.provider.auth.headers(connection.credential).items())
+        try:
+            return await ask(headers)
+        except LoginExpired:
+            if last:
+                raise
+            connection = await means.accounts.renewed(connection)
+    raise AssertionError("the loop returns or raises")
+
+
+def is_passing(error: GatewayError) -> bool:
+    """Whether the same candidate may do better a moment later: a fault of the provider's without a word of when."""
+    return (
+        isinstance(error, UpstreamError)
+        and error.blames == "provider"
+        and error.retry_after_s is None
+        and not isinstance(error, UpstreamTimeout)
+    )
