@@ -75,7 +75,10 @@ class Jobs:
                 log.exception("The job %s failed.", name)
 
         assert self._scheduler is not None
-        self._scheduler.add_job(run, "interval", seconds=every_s, id=name)
+        try:  # names are not ids: two plugins may well have chosen the same word
+            self._scheduler.add_job(run, "interval", seconds=every_s, name=name)
+        except Exception:
+            log.exception("The job %s cannot be put on a timer.", name)
 
     def _end(self) -> None:
         if self._scheduler is not None:

@@ -358,27 +358,10 @@ class Chooser:
         strategy = self._strategy(turn.snapshot, turn.snapshot.settings.get("fallbackStrategy"), "accounts")
         if strategy is None:
             return crew.crews
-        group, provider, model, price = self.live.group, choice.provider.id, choice.model, choice.usd_per_1m
-        candidates = []
-        for position, inner in enumerate(crew.crews):
-            busy, last_s, uses, latency_ms, failing, _, _ = group(inner.key)
-            candidates.append(
-                Candidate(
-                    inner.key,
-                    provider,
-                    model,
-                    "",
-                    position,
-                    inner.priority,
-                    inner.weight,
-                    busy,
-                    last_s,
-                    uses,
-                    latency_ms,
-                    failing,
-                    price,
-                )
-            )
+        candidates = [
+            _crew_candidate(turn.snapshot.crew_candidates, choice, inner, position, self.live.group(inner.key))
+            for position, inner in enumerate(crew.crews)
+        ]
         return [crew.crews[position] for position in self._ask(turn, strategy, crew.key, candidates, "accounts")]
 
     # strategies ---------------------------------------------------------------------------------------------
@@ -406,3 +389,35 @@ class Chooser:
         for position in range(len(candidates)):
             positions.setdefault(position)
         return list(positions)
+
+
+def _crew_candidate(
+    known: Bounded[tuple[Choice, Crew], tuple[Facts, Candidate]],
+    choice: Choice,
+    crew: Crew,
+    position: int,
+    facts: Facts,
+) -> Candidate:
+    """Kept while the facts are the same: a tree of crews has dozens of them on the way to one account."""
+    key = (choice, crew)
+    found = known.get(key)
+    if found is not None and found[0] is facts:
+        return found[1]
+    busy, last_s, uses, latency_ms, failing, _, _ = facts
+    made = Candidate(
+        crew.key,
+        choice.provider.id,
+        choice.model,
+        "",
+        position,
+        crew.priority,
+        crew.weight,
+        busy,
+        last_s,
+        uses,
+        latency_ms,
+        failing,
+        choice.usd_per_1m,
+    )
+    known.put(key, (facts, made))
+    return made

@@ -105,9 +105,14 @@ class Live:
         return NOTHING if here is None and whole is None else self._joined(here, whole)
 
     def group(self, key: str) -> Facts:
-        """Of a crew of accounts."""
+        """Of a crew of accounts. The same object as long as nothing has changed, up to a second."""
         entry = self._entries.get(key)
-        return NOTHING if entry is None else self._joined(entry, entry)
+        if entry is None:
+            return NOTHING
+        now_s = self._clock()
+        if entry.facts is None or now_s - entry.facts_s > 1.0:
+            entry.facts, entry.facts_s = self._joined(entry, entry), now_s
+        return entry.facts
 
     def in_flight(self, connection_id: str) -> int:
         """Attempts through this connection now."""
@@ -139,7 +144,18 @@ class Live:
 
 
 class _Entry:
-    __slots__ = ("_before", "_failure_rate", "_latency_ms", "_now", "_told_s", "_window_s", "in_flight", "last_used_s")
+    __slots__ = (
+        "_before",
+        "_failure_rate",
+        "_latency_ms",
+        "_now",
+        "_told_s",
+        "_window_s",
+        "facts",
+        "facts_s",
+        "in_flight",
+        "last_used_s",
+    )
 
     def __init__(self, now_s: float) -> None:
         self.in_flight = 0
@@ -148,16 +164,19 @@ class _Entry:
         self._now = self._before = 0
         self._latency_ms: float | None = None
         self._failure_rate = 0.0
-        self._told_s = now_s
+        self._told_s = self.facts_s = now_s
+        self.facts: Facts | None = None
 
     def began(self, now_s: float) -> None:
         self._roll(now_s)
+        self.facts = None
         self.in_flight += 1
         self._now += 1
         self.last_used_s = now_s
 
     def finished(self, now_s: float, ok: bool | None, latency_ms: float | None) -> None:
         self.in_flight = max(0, self.in_flight - 1)
+        self.facts = None
         if ok is None:
             return
         known_ms, rate = self.measured(now_s)

@@ -28,7 +28,11 @@ from .combos import CHAINS, Chain, Combo, ComboConfig, Combos, chains_of, defaul
 from .lines import Line, Roster, roster
 
 if TYPE_CHECKING:
-    from .resolve import Plan
+    from omniroute_hooks import Candidate
+
+    from .lines import Crew
+    from .live import Facts
+    from .resolve import Choice, Plan
 
 __all__ = ["ALIASES", "CUSTOM_MODELS", "SYNCED_MODELS", "WILDCARDS", "Line", "Snapshot", "build_snapshot"]
 log = logging.getLogger("omniroute.gateway")
@@ -40,6 +44,7 @@ SYNCED_MODELS = "synced-models"  # key "<provider>": list of {"id", "name", "con
 
 
 MOST_PLANS = 4096
+MOST_CREWS = 20_000
 
 
 @define(frozen=True, slots=False, eq=False)
@@ -47,8 +52,8 @@ class Snapshot:
     """What a request may use. Keys of ``lines`` are provider ids; lines are in the user's order.
 
     ``expired`` holds the providers that only lack a new login. ``specs`` are the known models of each provider;
-    ``bare`` the providers that serve a model id, in the order in which they are asked. ``plans`` remembers what
-    names came to; only `core.gateway.resolve` uses it.
+    ``bare`` the providers that serve a model id, in the order in which they are asked. Behind ``chains`` stands what
+    `core.gateway.resolve` and `core.gateway.choose` remember as long as this configuration holds.
     """
 
     version: int
@@ -71,6 +76,9 @@ class Snapshot:
     plans: Bounded[str, Plan] = field(factory=lambda: Bounded(MOST_PLANS), repr=False)
     rosters_of_keys: Bounded[tuple[str, tuple[str, ...]], Roster] = field(
         factory=lambda: Bounded(MOST_PLANS), repr=False
+    )
+    crew_candidates: Bounded[tuple[Choice, Crew], tuple[Facts, Candidate]] = field(
+        factory=lambda: Bounded(MOST_CREWS), repr=False
     )
 
     @property

@@ -7,7 +7,9 @@ import every_hook
 import httpx
 import importlib_metadata
 import pytest
+from attrs import evolve
 from every_hook import KEPT, SEEN
+from omniroute_hooks import Job
 from omniroute_hooks.testing import ScriptedUpstream, serving
 from running import PASSWORD, running
 
@@ -176,6 +178,33 @@ async def test_a_job_runs_again_and_again_with_the_guarded_client(gateway):
     assert isinstance(SEEN["runs"][0], httpx.AsyncClient)
 
 
+async def test_jobs_go_on_in_another_worker_when_the_first_one_stops(tmp_path, registry):
+    def last_run():
+        return SEEN["runs"][-1] if SEEN["runs"] else None
+
+    async with (
+        running(tmp_path / "data", registry, initial_password=None) as one,
+        running(tmp_path / "data", registry, initial_password=None) as two,
+    ):
+        await until(lambda: len(SEEN["runs"]) >= 3)
+        assert set(SEEN["runs"]) == {one.kernel.http}
+        await one.application._jobs.aclose()  # as its own stop does first
+        SEEN["runs"].clear()
+
+        await until(lambda: last_run() is two.kernel.http)
+
+        assert set(SEEN["runs"]) == {two.kernel.http}
+
+
+async def test_a_job_that_cannot_run_costs_only_itself(tmp_path, registry):
+    async def fail(http):
+        raise RuntimeError("broken")
+
+    odd = (Job(id="quota", every_s=0.1, run=fail), Job(id="never", every_s=float("nan"), run=fail), *registry.jobs)
+    async with running(tmp_path / "data", evolve(registry, jobs=odd), initial_password=None):
+        await until(lambda: len(SEEN["runs"]) >= 3)
+
+
 async def test_pages_are_served_to_those_who_may_have_them(gateway):
     key_required = {"host": "elsewhere.example"}
     async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as stranger:
@@ -334,3 +363,38 @@ async def test_a_state_store_that_does_not_work_stops_the_start_with_a_reason(tm
 
     assert "OMNIROUTE_STATE_URL" in str(caught.value)
     assert "secret" not in str(caught.value)
+
+
+async def test_state_in_memory_forgets_in_time_and_has_a_limit():
+    now = [100.0]
+    state = MemoryState(max_entries=3, clock=lambda: now[0])
+
+    await state.set("a/1", b"x", 10)
+    await state.set("a/2", b"y", 20)
+    assert await state.scan("a/") == {"a/1": b"x", "a/2": b"y"}
+    assert [await state.add("n", 2, 5), await state.add("n", 0.5, 50)] == [2.0, 2.5]
+    now[0] += 10
+
+    assert await state.get("a/1") is None
+    assert await state.scan("a/") == {"a/2": b"y"}
+    assert await state.add("n", 1, 5) == 1.0  # its time is that of its first addition
+    for number in range(5):
+        await state.set(f"b/{number}", b"", 99)
+    assert sorted(await state.scan("")) == ["b/2", "b/3", "b/4"]
+    await state.delete("b/4")
+    assert await state.get("b/4") is None
+
+
+async def test_a_lease_in_memory_has_one_owner_until_its_time_is_over():
+    now = [0.0]
+    state = MemoryState(clock=lambda: now[0])
+
+    assert await state.acquire("lead", "me", 5)
+    assert await state.acquire("lead", "me", 5)
+    assert not await state.acquire("lead", "you", 5)
+    await state.release("lead", "you")
+    assert not await state.acquire("lead", "you", 5)
+    now[0] = 6.0
+    assert await state.acquire("lead", "you", 5)
+    await state.release("lead", "you")
+    assert await state.acquire("lead", "me", 5)

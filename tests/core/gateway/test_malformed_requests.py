@@ -68,7 +68,8 @@ SEEDS: tuple[dict[str, object], ...] = (
     {"password": "wrong", "token": "x"},
 )
 ODD_VALUES: tuple[object, ...] = (
-    None, True, False, 0, -1, 1e308, 2**70, "", "x" * 3000, [], {}, [[]], [None], {"": None}, "\ud83d", "\x00", [1, "a", {}],
+    None, True, False, 0, -1, 1e308, 2**70, "", "x" * 3000, [], {}, [[]], [None], {"": None}, "\ud83d", "\x00",
+    [1, "a", {}],
     {"type": "nonsense"}, {"type": None}, ["text"], {"role": 7},
 )  # fmt: skip
 
