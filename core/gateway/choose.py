@@ -358,8 +358,9 @@ class Chooser:
         strategy = self._strategy(turn.snapshot, turn.snapshot.settings.get("fallbackStrategy"), "accounts")
         if strategy is None:
             return crew.crews
+        known = turn.snapshot.crew_candidates
         candidates = [
-            _crew_candidate(turn.snapshot.crew_candidates, choice, inner, position, self.live.group(inner.key))
+            _crew_candidate(known, choice.provider.id, inner, position, self.live.group(inner.key))
             for position, inner in enumerate(crew.crews)
         ]
         return [crew.crews[position] for position in self._ask(turn, strategy, crew.key, candidates, "accounts")]
@@ -392,22 +393,18 @@ class Chooser:
 
 
 def _crew_candidate(
-    known: Bounded[tuple[Choice, Crew], tuple[Facts, Candidate]],
-    choice: Choice,
-    crew: Crew,
-    position: int,
-    facts: Facts,
+    known: Bounded[Crew, tuple[Facts, Candidate]], provider: str, crew: Crew, position: int, facts: Facts
 ) -> Candidate:
-    """Kept while the facts are the same: a tree of crews has dozens of them on the way to one account."""
-    key = (choice, crew)
-    found = known.get(key)
+    """Kept while the facts are the same: a tree of crews has dozens of them on the way to one account. Model and
+    price are left out, since they are the same for all."""
+    found = known.get(crew)
     if found is not None and found[0] is facts:
         return found[1]
     busy, last_s, uses, latency_ms, failing, _, _ = facts
     made = Candidate(
         crew.key,
-        choice.provider.id,
-        choice.model,
+        provider,
+        "",
         "",
         position,
         crew.priority,
@@ -417,7 +414,6 @@ def _crew_candidate(
         uses,
         latency_ms,
         failing,
-        choice.usd_per_1m,
     )
-    known.put(key, (facts, made))
+    known.put(crew, (facts, made))
     return made

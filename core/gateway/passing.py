@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 
 import httpx
-from omniroute_hooks import Answer, BrokenStream, Dialect, GatewayError, Target, Text, Usage
+from omniroute_hooks import Answer, BrokenStream, Dialect, GatewayError, Target, Usage
 from omniroute_hooks.blocks import BlockMachine, whole_answer
 from omniroute_hooks.dialect import Decoder
 from omniroute_hooks.events import Broke, Signal, Stopped, Terminal, UsageSeen
@@ -33,7 +33,6 @@ Drop = Callable[[bytes], bool]
 _FIRST_WORDS = (b"data:", b"event:", b":", b"id:", b"retry:")
 _FIRST_EVENT = re.compile(rb"data:.*?(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
 _CUT = "The provider's answer stopped before its end."
-_TOO_LONG = Text("")
 MAX_HELD_BYTES = 64 * 1024
 MAX_REMEMBERED_BYTES = 4 * 1024 * 1024  # of a stream that goes through; a longer one cannot be gone on with
 log = logging.getLogger("omniroute.gateway")
@@ -119,7 +118,7 @@ class PassingSpeaker:
         if kept:
             await self._write(b"\n\n".join(kept) + b"\n\n", caller)
 
-    async def _spoken(self, caller: Caller) -> Spoken | None:
+    async def _spoken(self, caller: Caller) -> Spoken:
         """What the caller heard, read out of the bytes that went through; half an event is closed off first."""
         data = b"".join(self._sent)
         if not data.endswith((b"\n\n", b"\r\n\r\n")):
@@ -129,15 +128,15 @@ class PassingSpeaker:
         machine = BlockMachine()
         encoder = caller.dialect.encoder(caller.reply())
         if self._sent_bytes >= MAX_REMEMBERED_BYTES:
-            return Spoken((), _TOO_LONG, encoder)
+            return Spoken((), None, encoder, final=True)
         try:
             events = machine.feed(self._dialect.decoder(False).feed(data))
             encoder.encode(sealed_by(events, self._target))
         except Exception:
             log.exception("A stream that went through could not be read again.")
-            return None
+            return Spoken((), None, caller.dialect.encoder(caller.reply()), final=True)
         closed, open_part = machine.spoken()
-        return Spoken(closed, open_part, encoder)
+        return Spoken(closed, open_part, encoder, final=not self._dialect.resumable)
 
     async def collected(self) -> Answer:
         """The whole answer. Errors: what broke it."""

@@ -178,7 +178,7 @@ class Pipeline:
         try:
             outcome = await run.speaker.deliver(exchange)
             for _ in range(MAX_RECOVERIES):
-                if outcome.error is None or outcome.spoken is None:
+                if outcome.error is None or outcome.spoken is None or outcome.spoken.final:
                     break
                 run.failed(outcome.error)
                 run.attempt.usage = outcome.usage

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from .lines import Crew
     from .live import Facts
-    from .resolve import Choice, Plan
+    from .resolve import Plan
 
 __all__ = ["ALIASES", "CUSTOM_MODELS", "SYNCED_MODELS", "WILDCARDS", "Line", "Snapshot", "build_snapshot"]
 log = logging.getLogger("omniroute.gateway")
@@ -77,9 +77,7 @@ class Snapshot:
     rosters_of_keys: Bounded[tuple[str, tuple[str, ...]], Roster] = field(
         factory=lambda: Bounded(MOST_PLANS), repr=False
     )
-    crew_candidates: Bounded[tuple[Choice, Crew], tuple[Facts, Candidate]] = field(
-        factory=lambda: Bounded(MOST_CREWS), repr=False
-    )
+    crew_candidates: Bounded[Crew, tuple[Facts, Candidate]] = field(factory=lambda: Bounded(MOST_CREWS), repr=False)
 
     @property
     def aliases(self) -> Mapping[str, str]:

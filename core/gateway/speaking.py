@@ -49,12 +49,13 @@ class Caller(Protocol):
 class Spoken:
     """What the caller has heard of a broken answer: whole parts, and the one that was under way.
 
-    ``encoder`` stands where the caller's stream stands.
+    ``encoder`` stands where the caller's stream stands. ``final``: it can only be told that the answer broke.
     """
 
     closed: tuple[Part, ...]
     open: Part | None
     encoder: Encoder
+    final: bool = False
 
 
 @frozen

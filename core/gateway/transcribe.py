@@ -124,12 +124,26 @@ class Transcriber:
         function = pick.choice.provider.transcribe
         if function is None:
             raise ModelNotFound(f"{pick.name} does not transcribe.")
-        try:
-            return await function(evolve(wanted, model=pick.choice.model), pick.target(), self._front.kernel.http)
-        except httpx.TransportError as exc:
-            raise transport_failure(exc) from exc
-        except (KeyError, TypeError, ValueError) as exc:
-            raise UpstreamError("The provider's answer cannot be read.") from exc
+        provider = pick.choice.provider
+        key = (provider.id, provider.auth.auth_type, pick.line.connection.id, pick.choice.model)
+        async with self._front.kernel.resilience.slot(*key, self._trace.id) as passage:
+            try:
+                transcript = await function(
+                    evolve(wanted, model=pick.choice.model), pick.target(), self._front.kernel.http
+                )
+            except httpx.TransportError as exc:
+                error: GatewayError = transport_failure(exc)
+                passage.failed(error)
+                raise error from exc
+            except (KeyError, TypeError, ValueError) as exc:
+                error = UpstreamError("The provider's answer cannot be read.")
+                passage.failed(error)
+                raise error from exc
+            except GatewayError as exc:
+                passage.failed(exc)
+                raise
+            passage.succeeded()
+            return transcript
 
 
 def _failed(pick: Pick, error: GatewayError, began: float) -> Attempt:

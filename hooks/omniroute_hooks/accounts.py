@@ -33,6 +33,7 @@ class Tokens:
 class AuthFlow:
     """A way to log in at ``provider``. Subclasses say how.
 
+    Functions find a replaced address of the provider in ``data["baseUrl"]`` of the connection or the tokens.
     ``refresh(connection, http)`` renews: Errors: `LoginExpired` where the vendor refuses for good;
     anything else means "later". ``refresh_before_s``: how long before its end a token is renewed.
     """

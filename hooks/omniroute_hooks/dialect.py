@@ -204,6 +204,8 @@ class Dialect:
         with HTML and nonsense. Keeps the provider's words and every hint of when to come back.
     ``list_models(models, asked)`` and ``get_model(model)``: bodies of those operations.
     ``end_mark``: what closes a stream whose last word has been said, where the wire wants one.
+    ``resumable``: whether the encoder may go on in a stream that began as another program's bytes; not where
+        later events must repeat ids of earlier ones.
     ``heartbeat``: bytes that keep a silent stream alive and that every client of the dialect ignores.
     ``forwards``: names (lower case) of the caller's headers that go on to a provider of the same dialect.
     """
@@ -225,6 +227,7 @@ class Dialect:
     get_model: Callable[[Listed], dict[str, Json]] | None = None
     counting: Counting | None = None
     end_mark: bytes = b""
+    resumable: bool = True
     heartbeat: bytes = b""
     media_type: Callable[[Asked], str] = lambda asked: "text/event-stream; charset=utf-8"
     forwards: frozenset[str] = frozenset()

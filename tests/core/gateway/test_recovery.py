@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -13,8 +14,6 @@ STREAM = {"content-type": "text/event-stream"}
 
 
 def chunk(delta: dict[str, Any], finish: str | None = None) -> bytes:
-    import json
-
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     body = {"id": "c-1", "object": "chat.completion.chunk", "created": 1, "model": "m", "choices": [choice]}
     return b"data: " + json.dumps(body).encode() + b"\n\n"
@@ -44,8 +43,6 @@ async def ask(gateway: Running, path: str = "/v1/chat/completions", **headers: s
 
 def said(stream: str) -> str:
     """All the text of a chat stream, or of an Anthropic one."""
-    import json
-
     out = ""
     for line in stream.splitlines():
         if line.startswith("data: {"):
@@ -85,6 +82,32 @@ async def test_another_answer_is_not_glued_on(two: tuple[Running, ScriptedUpstre
     assert "error" in stream
     assert "[DONE]" not in stream
     assert "message_stop" not in stream
+
+
+async def test_a_stream_whose_events_repeat_ids_is_not_gone_on_with_by_another(tmp_path: Any) -> None:
+    created = {"id": "resp_1", "object": "response", "status": "in_progress", "output": []}
+    item = {"type": "message", "id": "msg_1", "role": "assistant", "status": "in_progress", "content": []}
+    part = {"type": "output_text", "text": "", "annotations": []}
+    place = {"item_id": "msg_1", "output_index": 0, "content_index": 0}
+    events = [
+        {"type": "response.created", "sequence_number": 0, "response": created},
+        {"type": "response.output_item.added", "sequence_number": 1, "output_index": 0, "item": item},
+        {"type": "response.content_part.added", "sequence_number": 2, **place, "part": part},
+        {"type": "response.output_text.delta", "sequence_number": 3, **place, "delta": "Half an"},
+    ]
+    frames = [f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events]
+    async with serving(ScriptedUpstream()) as upstream, running(tmp_path / "data", initial_password=None) as gateway:
+        node = await gateway.add_node(upstream.url + "/v1", "openai-compatible", "up", "responses", "k-1")
+        await gateway.add_connection(node, {"api_key": "k-2"}, name="second")
+        upstream.stream(frames, headers=STREAM)
+        body = {"model": "up/m", "stream": True, "input": "hi"}
+
+        answer = await gateway.http.post("/v1/responses", json=body)
+
+        assert answer.text.startswith(b"".join(frames).decode())
+        assert "error" in answer.text
+        assert "response.completed" not in answer.text
+        assert len(upstream.requests) == 1
 
 
 async def test_a_guarded_stream_says_nothing_before_it_is_whole(two: tuple[Running, ScriptedUpstream]) -> None:

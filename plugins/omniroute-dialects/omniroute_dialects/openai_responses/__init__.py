@@ -51,6 +51,7 @@ DIALECT = Dialect(
     parse_error=parse_error,
     counting=COUNTING,
     heartbeat=b": keep-alive\n\n",
+    resumable=False,  # every event names the item that it belongs to
     forwards=frozenset(
         {
             "conversation_id",
