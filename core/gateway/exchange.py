@@ -13,6 +13,7 @@ from core.store.records import ApiKeyRecord
 from .affinity import Session
 from .outgoing import Incoming
 from .pulse import Pulse
+from .seals import Seals
 from .snapshot import Snapshot
 from .trace import Trace
 from .wire import Wire
@@ -37,6 +38,7 @@ class Exchange:
         self.incoming: Incoming
         self.extra_headers: list[tuple[bytes, bytes]] = []
         self.session: Session | None = None
+        self.seals: Seals
         self.written = 0  # bytes of the stream
         self.guarded = asked.headers.get("x-omniroute-stream", "").strip().lower() == "guarded"
         self.answer: bytes | None = None  # a whole answer, as the caller got it

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
@@ -31,6 +32,7 @@ from .pipeline import Means, Pipeline
 from .remember import Memory
 from .router import fitting
 from .routes import Match, Routes
+from .seals import Seals
 from .settle import Settlement
 from .trace import Trace, request_id
 from .wire import CallerGone, Departure, Receive, Send, Wire, read_body
@@ -47,6 +49,7 @@ class Front:
         self._rest = rest
         self._routes = Routes(kernel.registry.dialects.values())
         self.router = kernel.router
+        self.seals = Seals()
         self.pipeline = Pipeline(Means(kernel.egress, kernel.accounts, kernel.resilience, kernel.live))
         self.memory = Memory(kernel.registry.caches)
         self.settlement = Settlement(kernel.usage_log, kernel.observers)
@@ -104,7 +107,9 @@ class Front:
                 departure = Departure(receive, task)
                 peek = match.dialect.peek(body, asked)
                 trace.requested_model, trace.stream = peek.model, peek.stream
-                exchange.incoming = Incoming(match.dialect, asked, raw, body, peek.model, peek.stream)
+                mend = partial(self.seals.restored, trace.api_key_id)
+                exchange.seals = self.seals
+                exchange.incoming = Incoming(match.dialect, asked, raw, body, peek.model, peek.stream, mend)
                 exchange.session = session_of(asked.headers, peek, body, trace.api_key_id)
                 picks = self.router.route(exchange).picks
                 if generates:

@@ -25,11 +25,20 @@ _JSON_HEADERS = (("content-type", "application/json"), ("user-agent", USER_AGENT
 class Incoming:
     """One caller's request: its bytes, its JSON, and its conversation once somebody asks for it."""
 
-    __slots__ = ("_conversation", "asked", "body", "dialect", "model", "raw", "sealed", "stream")
+    __slots__ = ("_conversation", "_mend", "asked", "body", "dialect", "model", "raw", "sealed", "stream")
 
     def __init__(
-        self, dialect: Dialect, asked: Asked, raw: bytes, body: dict[str, Any], model: str, stream: bool
+        self,
+        dialect: Dialect,
+        asked: Asked,
+        raw: bytes,
+        body: dict[str, Any],
+        model: str,
+        stream: bool,
+        mend: Callable[[Conversation], Conversation] | None = None,
     ) -> None:
+        """``mend`` puts back what the caller's program has dropped from its history."""
+
         self.dialect = dialect
         self.asked = asked
         self.raw = raw
@@ -37,6 +46,7 @@ class Incoming:
         self.model = model
         self.stream = stream
         self.sealed = _ENVELOPE in raw
+        self._mend = mend
         self._conversation: Conversation | None = None
 
     def going_on(self, conversation: Conversation) -> Incoming:
@@ -49,7 +59,8 @@ class Incoming:
     def conversation(self) -> Conversation:
         """The parsed request. Errors: `BadRequest`."""
         if self._conversation is None:
-            self._conversation = self.dialect.parse_request(self.body, self.asked)
+            conversation = self.dialect.parse_request(self.body, self.asked)
+            self._conversation = conversation if self._mend is None else self._mend(conversation)
         return self._conversation
 
 

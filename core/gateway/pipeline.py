@@ -189,6 +189,8 @@ class Pipeline:
                 run, outcome = resumed
             if outcome.error is None:
                 run.succeeded()
+                if outcome.answer is not None:
+                    exchange.seals.remember(trace.api_key_id, outcome.answer)
             else:
                 if run.attempt.outcome != "failed" or not run.attempt.reason:
                     run.failed(outcome.error)

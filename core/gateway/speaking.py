@@ -67,6 +67,7 @@ class Outcome:
     error: GatewayError | None = None
     output_chars: int = 0
     spoken: Spoken | None = None
+    answer: Answer | None = None  # where it was decoded
 
 
 class Speaker(Protocol):
@@ -103,12 +104,13 @@ class WholeSpeaker:
 
     async def deliver(self, caller: Caller) -> Outcome:
         """The provider's bytes, or the same in the caller's dialect."""
+        chars = _chars(self._answer.parts)
         if self._same:
             await caller.send_json(self._body)
-        else:
-            answer = with_makers(self._answer, self._target)
-            await caller.send_json(dumps(caller.dialect.render_answer(answer, caller.reply())))
-        return Outcome(self._answer.usage, output_chars=_chars(self._answer.parts))
+            return Outcome(self._answer.usage, output_chars=chars)
+        answer = with_makers(self._answer, self._target)
+        await caller.send_json(dumps(caller.dialect.render_answer(answer, caller.reply())))
+        return Outcome(answer.usage, output_chars=chars, answer=answer)
 
     async def collected(self) -> Answer:
         """The answer."""
@@ -178,10 +180,10 @@ class StreamSpeaker:
             if data:
                 await caller.write(data)
         machine = self._machine
-        parts = machine.answer().parts
+        answer = with_makers(machine.answer(), self._target)
         closed, open_part = machine.spoken()
         spoken = Spoken(closed, open_part, encoder) if error is not None else None
-        return Outcome(machine.usage, error, _chars(parts), spoken)
+        return Outcome(machine.usage, error, _chars(answer.parts), spoken, answer)
 
     async def collected(self) -> Answer:
         """The whole answer. Errors: what broke it."""
@@ -215,7 +217,7 @@ class CollectingSpeaker:
     async def deliver(self, caller: Caller) -> Outcome:
         """The answer in one piece."""
         await caller.send_json(dumps(caller.dialect.render_answer(self._answer, caller.reply())))
-        return Outcome(self._answer.usage, output_chars=_chars(self._answer.parts))
+        return Outcome(self._answer.usage, output_chars=_chars(self._answer.parts), answer=self._answer)
 
     async def collected(self) -> Answer:
         """The answer."""
