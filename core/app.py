@@ -7,6 +7,7 @@ and closes the kernel with the server. It wires, and does nothing else.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import sys
 from collections.abc import Awaitable, Callable
@@ -56,6 +57,9 @@ class Application:
         self._jobs = Jobs(kernel, self._welcome)
         await quart.startup()
         await self._jobs.start()
+        # What start-up made stays for good: the collector need not look at it again and again while requests wait.
+        gc.collect()
+        gc.freeze()
 
     async def _welcome(self) -> None:
         """First run: one process of all prints how to get in."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from omniroute_hooks import Listed, Model, Provider
 
-from .combos import MAX_DEPTH
+from .combos import MAX_DEPTH, own_name
 
 if TYPE_CHECKING:
     from .snapshot import Snapshot
@@ -59,15 +59,15 @@ class _Reading:
 
     def _spec(self, target: str, way: tuple[str, ...]) -> Model | None:
         snapshot = self._snapshot
-        combo = snapshot.combo(target)
+        combo = own_name(snapshot.combos, target)
         if combo is not None:
-            if combo.name in way or len(way) >= MAX_DEPTH:
+            if combo in way or len(way) >= MAX_DEPTH:
                 return None
-            if combo.name not in self._combos:
-                inner = (*way, combo.name)
-                specs = [self._step(step.name, step.connection_id, inner) for step in combo.steps]
-                self._combos[combo.name] = _together(combo.name, [spec for spec in specs if spec is not None])
-            return self._combos[combo.name]
+            if combo not in self._combos:
+                steps = snapshot.combos.steps(combo)
+                specs = [self._step(step.name, step.connection_id, (*way, combo)) for step in steps]
+                self._combos[combo] = _together(combo, [spec for spec in specs if spec is not None])
+            return self._combos[combo]
         serving, model = self._serving(target)
         if not serving:
             return None

@@ -128,9 +128,13 @@ class Chain:
 
 def combo_of(record: ComboRecord) -> Combo:
     """A stored combo. What an older release wrote and no longer fits counts as unset."""
-    steps = tuple(step for step in map(step_of, record.models) if step is not None)
     settings = settings_of({**record.config, "strategy": record.strategy or None})
-    return Combo(record.id, record.name, steps, settings, record.is_active)
+    return Combo(record.id, record.name, steps_of(record), settings, record.is_active)
+
+
+def steps_of(record: ComboRecord) -> tuple[Step, ...]:
+    """The steps of a stored combo that can be read."""
+    return tuple(step for step in map(step_of, record.models) if step is not None)
 
 
 def step_of(stored: Json) -> Step | None:
@@ -204,6 +208,10 @@ class Combos(Mapping[str, Combo]):
             found = self._read[name] = combo_of(self._records[name])
         return found
 
+    def steps(self, name: str) -> tuple[Step, ...]:
+        """The steps of one of them, without reading the rest."""
+        return steps_of(self._records[name])
+
     def __contains__(self, name: object) -> bool:
         return name in self._records
 
@@ -216,10 +224,16 @@ class Combos(Mapping[str, Combo]):
 
 def named(combos: Mapping[str, Combo], name: str) -> Combo | None:
     """The combo that a name means, also written ``combo/<name>``."""
-    found = combos.get(name)
-    if found is None and name.startswith(EXPLICIT):
-        found = combos.get(name[len(EXPLICIT) :])
-    return found
+    own = own_name(combos, name)
+    return None if own is None else combos[own]
+
+
+def own_name(combos: Mapping[str, Combo], name: str) -> str | None:
+    """The same, as the combo's own name."""
+    if name in combos:
+        return name
+    bare = name[len(EXPLICIT) :]
+    return bare if name.startswith(EXPLICIT) and bare in combos else None
 
 
 def flaw(start: Combo, combos: Mapping[str, Combo], follow: Callable[[str], str]) -> str | None:

@@ -123,6 +123,10 @@ class Run:
 
     async def _first_word(self) -> None:
         limit = self._deadlines.first_token_s
+        if limit is None:
+            self.speaker = await self._open()
+            await self.speaker.start()
+            return
         try:
             async with asyncio.timeout(limit):
                 self.speaker = await self._open()

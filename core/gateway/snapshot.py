@@ -97,7 +97,9 @@ class Snapshot:
     @cached_property
     def near(self) -> catalogue.Near:
         """Known names that are like an unknown one."""
-        return catalogue.Near([*self.combos, *self.names.exact, *self.bare, *(e.id for e in self.listed)])
+        connected = (provider for provider in self.providers.values() if provider.id in self.lines)
+        written = (f"{provider.prefix}/{model.id}" for provider in connected for model in provider.models)
+        return catalogue.Near([*self.combos, *self.names.exact, *self.bare, *written])
 
     @cached_property
     def near_prefix(self) -> catalogue.Near:
