@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 
 import pytest
 from hypothesis import given, settings
@@ -121,3 +122,24 @@ def test_the_limit_is_for_one_event_and_not_for_the_stream():
 )
 def test_fields_are_read_as_the_standard_says(raw, frame):
     assert parse_frame(raw) == frame
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_skimming_by_what_is_dull_finds_every_marked_frame_at_any_cut(seed: int) -> None:
+    rng = random.Random(seed)
+    dull = b'"finish_reason":null'
+    marks = (b'"usage":{', b"[DONE]", b'"finish_reason":"', b'"error"')
+    ordinary = b'data: {"a":1,"finish_reason":null}'
+    odd = (b'data: {"usage":{}}', b'data: {"finish_reason":"stop"}', b'data: {"error":1}', b": comment", b"data: {}")
+    frames = [rng.choice((ordinary,) * 4 + odd) for _ in range(rng.randrange(1, 30))] + [b"data: [DONE]"]
+    stream = b"\n\n".join(frames) + b"\n\n"
+    splitter, found, place = FrameSplitter(), [], 0
+
+    while place < len(stream):
+        size = rng.randrange(1, 300)
+        found += splitter.skim(stream[place : place + size], marks, dull)
+        place += size
+    found += splitter.end()
+
+    marked = [frame for frame in found if any(mark in frame for mark in marks)]
+    assert marked == [frame for frame in frames if any(mark in frame for mark in marks)]

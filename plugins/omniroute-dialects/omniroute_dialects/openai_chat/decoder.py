@@ -46,6 +46,7 @@ from .thoughts import shown_thought
 from .usage import find_usage, merge_usage, read_usage
 
 TEXT = "text"
+_DULL = b'"finish_reason":null'  # of a frame that only goes on
 _ODD = ("reasoning_details", "refusal", "annotations", "images", "function_call", "extra_content")
 
 
@@ -93,7 +94,7 @@ class ChatDecoder(SseDecoder):
             return []
         try:
             splitter = self._splitter
-            return self._frames(splitter.skim(chunk, self.marks) if self._watch else splitter.feed(chunk))
+            return self._frames(splitter.skim(chunk, self.marks, _DULL) if self._watch else splitter.feed(chunk))
         except BrokenStream as exc:
             return [Broke(exc)]
 
