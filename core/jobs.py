@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("omniroute.jobs")
 LEASE = "leader"
-LEASE_S = 5.0
-RENEW_EVERY_S = 2.0
+LEASE_S = 15.0
+RENEW_EVERY_S = 3.0
 
 
 class Jobs:
