@@ -136,11 +136,6 @@ def tokens_of(answer: Mapping[str, Any], old: Mapping[str, str]) -> Tokens:
     return Tokens(credential, expires_at_s)
 
 
-def with_connection_data(tokens: Tokens, connection: Connection) -> Tokens:
-    """Tokens whose data keeps what was stored with the connection."""
-    return evolve(tokens, data={**connection.data, **tokens.data})
-
-
 async def _token_request(flow: OAuthCode, fields: dict[str, str], http: Http) -> Mapping[str, Any]:
     if flow.client_secret:
         fields["client_secret"] = flow.client_secret
