@@ -50,6 +50,7 @@ from .dialect import (
     Asked,
     Counting,
     Dialect,
+    Drop,
     Endpoint,
     Listed,
     Loss,
@@ -60,6 +61,7 @@ from .dialect import (
     SseDecoder,
 )
 from .errors import (
+    ERROR_BY_STATUS,
     BadRequest,
     BrokenStream,
     ContextTooLong,
@@ -83,7 +85,7 @@ from .errors import (
     UpstreamError,
     UpstreamTimeout,
 )
-from .http import Http
+from .http import Http, read_json
 from .media import Segment, Transcript, Transcription, Word
 from .provider import (
     ApiKey,
@@ -98,6 +100,7 @@ from .provider import (
     Target,
     Thinks,
 )
+from .retry_hints import retry_after_s
 from .services import (
     Cache,
     ClientTool,
@@ -117,6 +120,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "ANTHROPIC",
+    "ERROR_BY_STATUS",
     "GEMINI",
     "OPENAI_CHAT",
     "OPENAI_RESPONSES",
@@ -141,6 +145,7 @@ __all__ = [
     "DeviceLogin",
     "Dialect",
     "Document",
+    "Drop",
     "Endpoint",
     "Entitlement",
     "FailureRule",
@@ -219,4 +224,6 @@ __all__ = [
     "Word",
     "hookimpl",
     "hookspec",
+    "read_json",
+    "retry_after_s",
 ]

@@ -268,6 +268,9 @@ class BlockMachine:
 
     def _thinking(self, signal: ThinkingDelta, out: list[Event]) -> None:
         block = self._block("thinking", signal.key)
+        if block.redacted and signal.text:  # what is hidden has no words: these are another part's
+            block.ended = True
+            block = self._block("thinking", signal.key)
         if signal.id and block.id is None:
             block.id = signal.id
         self._append(block, signal.text, out)

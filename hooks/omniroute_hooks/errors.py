@@ -9,7 +9,8 @@ Source: docs/architecture.md, "Who is to blame".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 from attrs import frozen
@@ -45,6 +46,11 @@ class GatewayError(Exception):
         self.details = tuple(details)
         self.upstream_status = upstream_status
         self.upstream_code = upstream_code
+
+    @property
+    def retry_after(self) -> str | None:
+        """``Retry-After`` of the answer: whole seconds, rounded up, or whoever keeps to it comes too early."""
+        return None if self.retry_after_s is None else str(max(1, math.ceil(self.retry_after_s)))
 
 
 @frozen
@@ -185,3 +191,18 @@ class Unavailable(GatewayError):
     def __init__(self, message: str, *, retry_after_s: float | None = None, attempts: Sequence[str] = ()) -> None:
         super().__init__(message, retry_after_s=retry_after_s)
         self.attempts = tuple(attempts)
+
+
+# What a provider's HTTP status means where neither its body nor its plugin says more.
+ERROR_BY_STATUS: Mapping[int, type[GatewayError]] = {
+    401: LoginExpired,
+    402: QuotaExhausted,
+    403: Entitlement,
+    404: ModelNotFound,
+    408: UpstreamTimeout,
+    413: TooLarge,
+    429: RateLimited,
+    503: Overloaded,
+    504: UpstreamTimeout,
+    529: Overloaded,
+}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from json.encoder import encode_basestring as _quoted
 from typing import Any
 
 import orjson
@@ -20,6 +21,17 @@ def dumps(value: Any) -> bytes:
         return orjson.dumps(value)
     except (TypeError, orjson.JSONEncodeError):
         return json.dumps(_mended(value), ensure_ascii=False, default=str, separators=(",", ":")).encode()
+
+
+def dumps_text(text: str) -> bytes:
+    """One string as JSON: the same as `dumps`, for the many short ones of a stream.
+
+    orjson takes a kilobyte for each and gives most of it back, which may cost more than all the rest.
+    """
+    try:
+        return _quoted(text).encode()
+    except UnicodeEncodeError:
+        return dumps(text)
 
 
 def loads_body(body: bytes) -> dict[str, Any]:

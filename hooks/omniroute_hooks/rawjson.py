@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from .jsonio import dumps
+
 _MODEL = re.compile(rb'"model"\s*:\s*"((?:[^"\\]|\\.)*)"')
 _ESCAPED = b"\\u006"
 _SPACE = re.compile(r"[ \t\r\n]*")
@@ -32,19 +34,26 @@ def replace_string(raw: bytes, body: Mapping[str, Any], name: str, value: str) -
     """``raw`` with the top-level string field ``name`` set to ``value``."""
     if name not in body:
         return raw
-    new = json.dumps(value, ensure_ascii=False).encode()
+    new = dumps(value)
     if name == "model":
         # The word "model" with bare quotes, once, and no letter of it written as an escape somewhere: no other
         # place in this body can be meant.
         found = _MODEL.finditer(raw)
         first = next(found, None)
         once = first is not None and next(found, None) is None and _ESCAPED not in raw
-        if once and first is not None and json.loads(b'"' + first[1] + b'"') == body[name]:
+        if once and first is not None and _is(first[1], body[name]):
             return raw[: first.start(1) - 1] + new + raw[first.end(1) + 1 :]
     text = raw.decode("utf-8-sig")
     spans = top_level_spans(text)
     start, end = spans[name]
     return (text[:start] + new.decode() + text[end:]).encode()
+
+
+def _is(quoted: bytes, value: object) -> bool:
+    """Whether the inside of a JSON string stands for ``value``."""
+    if b"\\" not in quoted and isinstance(value, str):
+        return quoted == value.encode("utf-8", "surrogatepass")
+    return bool(json.loads(b'"' + quoted + b'"') == value)
 
 
 def insert_field(raw: bytes, name: str, value: bytes) -> bytes:

@@ -6,7 +6,7 @@ pluggy does not await: whatever takes time is an async function in a field.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -21,6 +21,19 @@ if TYPE_CHECKING:
 PROJECT = "omniroute"
 hookspec = pluggy.HookspecMarker(PROJECT)
 hookimpl = pluggy.HookimplMarker(PROJECT)
+
+# What nobody else may have declared, by hook: fields of what it returns. The first plugin to claim a value keeps it.
+UNIQUE: Mapping[str, tuple[str, ...]] = {
+    "omniroute_providers": ("id", "prefix"),
+    "omniroute_node_types": ("id",),
+    "omniroute_dialects": ("id",),
+    "omniroute_strategies": ("id",),
+    "omniroute_caches": ("id",),
+    "omniroute_state_stores": ("scheme",),
+    "omniroute_model_sources": ("provider",),
+    "omniroute_quota_sources": ("provider",),
+    "omniroute_client_tools": ("id",),
+}
 
 
 @hookspec

@@ -6,34 +6,28 @@ Source: https://developers.deepgram.com/reference/speech-to-text/listen-pre-reco
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 from omniroute_hooks import (
+    ERROR_BY_STATUS,
     ApiKey,
     BadRequest,
-    Entitlement,
     GatewayError,
     Http,
-    LoginExpired,
     Model,
     ModelNotFound,
-    Overloaded,
     Price,
     Provider,
-    QuotaExhausted,
-    RateLimited,
     Segment,
     Target,
-    TooLarge,
     Transcript,
     Transcription,
     UpstreamError,
     UpstreamTimeout,
     Word,
     hookimpl,
+    retry_after_s,
 )
 from omniroute_hooks.jsonio import loads_upstream
 
@@ -54,20 +48,7 @@ _FORWARDED = (
     "tag",
 )
 
-_ERRORS: Mapping[int, type[GatewayError]] = {
-    400: BadRequest,
-    401: LoginExpired,
-    402: QuotaExhausted,
-    403: Entitlement,
-    404: ModelNotFound,
-    408: UpstreamTimeout,
-    413: TooLarge,
-    415: BadRequest,
-    422: BadRequest,
-    429: RateLimited,
-    503: Overloaded,
-    504: UpstreamTimeout,
-}
+_ERRORS: Mapping[int, type[GatewayError]] = {**ERROR_BY_STATUS, 400: BadRequest, 415: BadRequest, 422: BadRequest}
 
 
 async def transcribe(request: Transcription, target: Target, http: Http) -> Transcript:
@@ -151,24 +132,10 @@ def _failure(answer: httpx.Response) -> GatewayError:
         kind = ModelNotFound  # "No such model/language/tier combination found." comes as a 400
     return kind(
         words,
-        retry_after_s=_retry_after_s(answer.headers.get("retry-after")),
+        retry_after_s=retry_after_s(answer.headers, words),
         upstream_status=answer.status_code,
         upstream_code=code,
     )
-
-
-def _retry_after_s(text: str | None) -> float | None:
-    """Seconds from now, of a number of seconds or of a date (RFC 9110, section 10.2.3)."""
-    if not text:
-        return None
-    if text.strip().isdigit():
-        return float(text)
-    try:
-        at = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
-    return max((at - datetime.now(UTC)).total_seconds(), 0.0)
 
 
 def _model(model_id: str, name: str, usd_per_minute: float | None = None) -> Model:

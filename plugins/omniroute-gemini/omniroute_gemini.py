@@ -29,9 +29,9 @@ from omniroute_hooks import (
     Thinks,
     UpstreamError,
     hookimpl,
+    read_json,
 )
 from omniroute_hooks.conversation import Effort
-from omniroute_hooks.jsonio import loads_upstream
 from omniroute_hooks.provider import Modality, ModelKind
 
 _AUTH = ApiKey(header="x-goog-api-key", scheme=None)
@@ -150,14 +150,7 @@ async def _page(connection: Connection, base_url: str, token: str, http: Http) -
     )
     if answer.status_code in (401, 403) or (answer.status_code == 400 and b"API_KEY_INVALID" in answer.content):
         raise LoginExpired("The provider refuses this key.", upstream_status=answer.status_code)
-    if answer.status_code != 200:
-        raise UpstreamError(
-            f"The model list was answered with HTTP {answer.status_code}.", upstream_status=answer.status_code
-        )
-    try:
-        page = loads_upstream(answer.content)
-    except ValueError as exc:
-        raise UpstreamError("The model list is not JSON.") from exc
+    page = read_json(answer, "The model list")
     if not isinstance(page, dict):
         raise UpstreamError("The model list has no models in it.")
     return page

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from omniroute_hooks import BadRequest
-from omniroute_hooks.jsonio import MAX_DEPTH, dumps, json_type, loads_body, loads_upstream
+from omniroute_hooks.jsonio import MAX_DEPTH, dumps, dumps_text, json_type, loads_body, loads_upstream
 
 plain = st.recursive(
     st.none()
@@ -104,3 +104,11 @@ def test_a_providers_nonsense_is_one_kind_of_error(data):
 )
 def test_types_have_their_json_names(value, kind):
     assert json_type(value) == kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "plain", 'a "quote"', "back\\slash", "\b\f\n\r\t\x00\x1f\x7f", "é 漢 😀", "\u2028\u0085", "half \ud83d"],
+)
+def test_a_text_alone_is_written_as_in_any_other_json(text):
+    assert dumps_text(text) == dumps(text)

@@ -25,6 +25,39 @@ def test_a_request_is_understood_as_it_was_meant(speaker, name):
     assert speaker.read_request(json.loads(json.dumps(speaker.request_of(ASKS[name])))) == ASKS[name]
 
 
+def test_gemini_takes_fields_in_either_spelling():
+    body = {
+        "contents": [
+            {"role": "user", "parts": [{"text": "Hi."}]},
+            {"role": "model", "parts": [{"function_call": {"name": "f", "args": {"a_b": {"c_d": 1}}}}]},
+            {"role": "user", "parts": [{"function_response": {"name": "f", "response": {"output": "ok"}}}]},
+        ],
+        "system_instruction": {"parts": [{"text": "Be brief."}]},
+        "tools": [{"function_declarations": [{"name": "f", "parameters_json_schema": {"min_items": 1}}]}],
+        "generation_config": {"max_output_tokens": 9},
+    }
+
+    asked = SPEAKERS["gemini"].read_request(body)
+
+    assert (asked.system, asked.max_tokens) == ("Be brief.", 9)
+    assert asked.tools[0].parameters == {"min_items": 1}
+    assert asked.turns[1].calls[0].args == {"a_b": {"c_d": 1}}
+    assert asked.turns[2].results[0].text == "ok"
+
+
+def test_gemini_takes_no_field_twice():
+    body = {"contents": [{"parts": [{"text": "Hi."}]}], "toolConfig": {}, "tool_config": {}}
+    with pytest.raises(AssertionError, match="both spellings"):
+        SPEAKERS["gemini"].read_request(body)
+
+
+def test_responses_counts_what_was_not_written_to_the_cache():
+    """The vendor's own library takes no usage without that count."""
+    usage = SPEAKERS["openai-responses"].answer(Say(text="x"))["usage"]
+
+    assert usage["input_tokens_details"] == {"cached_tokens": 0, "cache_write_tokens": 0}
+
+
 @EVERY
 @pytest.mark.parametrize("name", SAYS)
 def test_an_answer_is_heard_as_it_was_said(speaker, name):

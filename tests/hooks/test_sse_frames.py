@@ -125,21 +125,23 @@ def test_fields_are_read_as_the_standard_says(raw, frame):
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_skimming_by_what_is_dull_finds_every_marked_frame_at_any_cut(seed: int) -> None:
+def test_frames_behind_the_dull_ones_and_those_passed_over_are_all_frames_at_any_cut(seed: int) -> None:
     rng = random.Random(seed)
-    dull = b'"finish_reason":null'
-    marks = (b'"usage":{', b"[DONE]", b'"finish_reason":"', b'"error"')
+    dull = (b'"finish_reason":null', b'"finish_reason": null')
     ordinary = b'data: {"a":1,"finish_reason":null}'
     odd = (b'data: {"usage":{}}', b'data: {"finish_reason":"stop"}', b'data: {"error":1}', b": comment", b"data: {}")
     frames = [rng.choice((ordinary,) * 4 + odd) for _ in range(rng.randrange(1, 30))] + [b"data: [DONE]"]
     stream = b"\n\n".join(frames) + b"\n\n"
-    splitter, found, place = FrameSplitter(), [], 0
+    splitter, seen, shown, place = FrameSplitter(), [], [], 0
 
     while place < len(stream):
         size = rng.randrange(1, 300)
-        found += splitter.skim(stream[place : place + size], marks, dull)
+        over, behind = splitter.behind(stream[place : place + size], dull)
+        assert not over or dull[0] in over.rpartition(b"\n\n")[2]
+        seen += [frame for frame in over.split(b"\n\n") if frame] + behind
+        shown += behind
         place += size
-    found += splitter.end()
+    seen += splitter.end()
 
-    marked = [frame for frame in found if any(mark in frame for mark in marks)]
-    assert marked == [frame for frame in frames if any(mark in frame for mark in marks)]
+    assert seen == frames
+    assert ordinary not in shown

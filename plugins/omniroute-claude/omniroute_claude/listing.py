@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from omniroute_hooks import Connection, Http, LoginExpired, Model, UpstreamError
-from omniroute_hooks.jsonio import loads_upstream
+from omniroute_hooks import Connection, Http, Model, UpstreamError, read_json
 
 from .providers import KEY, SUBSCRIPTION
 from .subscription import OAUTH_BETA
@@ -48,16 +47,7 @@ async def _page(connection: Connection, base_url: str, after: str | None, http: 
         params={"limit": "1000"} | ({"after_id": after} if after else {}),
         headers=headers,
     )
-    if answer.status_code == 401:
-        raise LoginExpired("The provider refuses this credential.", upstream_status=401)
-    if answer.status_code != 200:
-        raise UpstreamError(
-            f"The model list was answered with HTTP {answer.status_code}.", upstream_status=answer.status_code
-        )
-    try:
-        page = loads_upstream(answer.content)
-    except ValueError as exc:
-        raise UpstreamError("The model list is not JSON.") from exc
+    page = read_json(answer, "The model list")
     if not isinstance(page, dict) or not isinstance(page.get("data"), list):
         raise UpstreamError("The model list has no models in it.")
     return page

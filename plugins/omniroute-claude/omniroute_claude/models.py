@@ -18,7 +18,13 @@ from omniroute_hooks.provider import Modality
 Json = Any
 
 # "any" and "tool" are refused while the model thinks, in every generation.
-_BUDGET_RULES: Mapping[str, Json] = {"sampling": True, "forced_tool_with_thinking": False, "prefill": True}
+# A broken answer is gone on with by those that take a prefill: all up to 4.5, and none since.
+_BUDGET_RULES: Mapping[str, Json] = {
+    "sampling": True,
+    "forced_tool_with_thinking": False,
+    "prefill": True,
+    "continues": True,
+}
 _ADAPTIVE_RULES: Mapping[str, Json] = {"sampling": True, "forced_tool_with_thinking": False, "prefill": False}
 _NO_DICE_RULES: Mapping[str, Json] = {"sampling": False, "forced_tool_with_thinking": False, "prefill": False}
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
-from math import isfinite
 from typing import Any, Literal
 
-from omniroute_hooks import Connection, Entitlement, Http, LoginExpired, QuotaWindow, RateLimited, UpstreamError
-from omniroute_hooks.jsonio import loads_upstream
+from omniroute_hooks import Connection, Entitlement, Http, QuotaWindow, UpstreamError, read_json
+from omniroute_hooks.times import number, rfc3339, unix_time
 
 from .login import root
 from .subscription import OAUTH_BETA
@@ -43,20 +41,9 @@ async def read_usage(connection: Connection, http: Http) -> Sequence[QuotaWindow
             "Accept": "application/json",
         },
     )
-    status = answer.status_code
-    if status == 401:
-        raise LoginExpired("The login is refused.", upstream_status=status)
-    if status == 403:
-        raise Entitlement("This login may not read its usage.", upstream_status=status)
-    if status == 429:
-        wait_s = _seconds(answer.headers.get("retry-after"))
-        raise RateLimited("The usage is asked for too often.", retry_after_s=wait_s, upstream_status=status)
-    if status != 200:
-        raise UpstreamError(f"The usage was answered with HTTP {status}.", upstream_status=status)
-    try:
-        usage = loads_upstream(answer.content)
-    except ValueError as exc:
-        raise UpstreamError("The usage is not JSON.") from exc
+    if answer.status_code == 403:
+        raise Entitlement("This login may not read its usage.", upstream_status=403)
+    usage = read_json(answer, "The usage")
     if not isinstance(usage, dict):
         raise UpstreamError("The usage is no JSON object.")
     return usage_windows(usage)
@@ -120,7 +107,7 @@ def _extra(value: Json) -> QuotaWindow | None:
 def _percent(name: str, used: Json, resets_at: Json, model: str | None = None) -> QuotaWindow | None:
     if not isinstance(used, int | float) or isinstance(used, bool):
         return None
-    return QuotaWindow(name, round(float(used), 2), 100.0, "percent", _iso(resets_at), model)
+    return QuotaWindow(name, round(float(used), 2), 100.0, "percent", rfc3339(resets_at), model)
 
 
 # Subscriptions, from headers ------------------------------------------------------------------------------
@@ -136,10 +123,10 @@ def subscription_windows(headers: Mapping[str, str]) -> tuple[QuotaWindow, ...] 
     windows = []
     for name, value in headers.items():
         match = _UNIFIED.fullmatch(name)
-        fraction = _number(value) if match else None
+        fraction = number(value) if match else None
         if match is None or fraction is None:
             continue
-        resets_at = _unix(headers.get(f"anthropic-ratelimit-unified-{match[1]}-reset"))
+        resets_at = unix_time(headers.get(f"anthropic-ratelimit-unified-{match[1]}-reset"))
         windows.append(QuotaWindow(match[1][:2], round(fraction * 100, 2), 100.0, "percent", resets_at, match[2]))
     return tuple(windows) or None
 
@@ -158,42 +145,9 @@ def key_windows(headers: Mapping[str, str]) -> tuple[QuotaWindow, ...] | None:
     """The minute's windows in ``anthropic-ratelimit-{requests,tokens,…}-*``; None where there are none."""
     windows = []
     for name, unit in _KEY_WINDOWS:
-        limit = _number(headers.get(f"anthropic-ratelimit-{name}-limit"))
-        remaining = _number(headers.get(f"anthropic-ratelimit-{name}-remaining"))
+        limit = number(headers.get(f"anthropic-ratelimit-{name}-limit"))
+        remaining = number(headers.get(f"anthropic-ratelimit-{name}-remaining"))
         if limit is not None and remaining is not None:
-            resets_at = _iso(headers.get(f"anthropic-ratelimit-{name}-reset"))
+            resets_at = rfc3339(headers.get(f"anthropic-ratelimit-{name}-reset"))
             windows.append(QuotaWindow(name.replace("-", " "), max(limit - remaining, 0.0), limit, unit, resets_at))
     return tuple(windows) or None
-
-
-# Values ---------------------------------------------------------------------------------------------------
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        value = float(text or "")
-    except ValueError:
-        return None
-    return value if isfinite(value) else None
-
-
-def _seconds(text: str | None) -> float | None:
-    value = _number(text)
-    return value if value is not None and value >= 0 else None
-
-
-def _unix(text: str | None) -> datetime | None:
-    value = _number(text)
-    try:
-        return None if value is None else datetime.fromtimestamp(value, UTC)
-    except (OverflowError, OSError, ValueError):
-        return None
-
-
-def _iso(value: Json) -> datetime | None:
-    """An aware time in UTC; None for anything that is no RFC 3339 time."""
-    try:
-        parsed = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
-from omniroute_hooks import ApiKey, Connection, Http, LoginExpired, Model, UpstreamError
-from omniroute_hooks.jsonio import loads_upstream
+from omniroute_hooks import ApiKey, Connection, Http, Model, UpstreamError, read_json
 from omniroute_hooks.provider import ModelKind
 
 from .provider import OPENAI, thinking_model
@@ -50,16 +49,7 @@ async def list_models(connection: Connection, base_url: str, http: Http) -> Sequ
     Errors: `LoginExpired` (401), `UpstreamError` for any other answer that is no list.
     """
     answer = await http.get(f"{base_url.rstrip('/')}/models", headers=_AUTH.headers(connection.credential))
-    if answer.status_code == 401:
-        raise LoginExpired("The provider refuses this key.", upstream_status=401)
-    if answer.status_code != 200:
-        raise UpstreamError(
-            f"The model list was answered with HTTP {answer.status_code}.", upstream_status=answer.status_code
-        )
-    try:
-        listed = loads_upstream(answer.content)
-    except ValueError as exc:
-        raise UpstreamError("The model list is not JSON.") from exc
+    listed = read_json(answer, "The model list")
     if isinstance(listed, dict):
         listed = listed.get("data", listed.get("models"))
     if not isinstance(listed, list):

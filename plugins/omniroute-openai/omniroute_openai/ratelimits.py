@@ -5,17 +5,14 @@ Source: https://platform.openai.com/docs/guides/rate-limits, "Rate limits in hea
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from math import isfinite
 from typing import Literal
 
 from omniroute_hooks import QuotaWindow
+from omniroute_hooks.times import number, wait_s
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|us|µs|ns|h|m|s)")
 _LONGEST_WAIT_S = 31 * 86400.0  # no window is longer; a header gone wrong must not run out of the calendar
-_UNIT_S = {"h": 3600.0, "m": 60.0, "s": 1.0, "ms": 1e-3, "us": 1e-6, "µs": 1e-6, "ns": 1e-9}
 
 
 def quota_from_headers(headers: Mapping[str, str]) -> Sequence[QuotaWindow] | None:
@@ -30,22 +27,10 @@ def quota_windows(headers: Mapping[str, str], now: datetime) -> tuple[QuotaWindo
 
 
 def _window(headers: Mapping[str, str], unit: Literal["requests", "tokens"], now: datetime) -> QuotaWindow | None:
-    try:
-        limit = float(headers[f"x-ratelimit-limit-{unit}"])
-        remaining = float(headers[f"x-ratelimit-remaining-{unit}"])
-    except (KeyError, ValueError):
+    limit = number(headers.get(f"x-ratelimit-limit-{unit}"))
+    remaining = number(headers.get(f"x-ratelimit-remaining-{unit}"))
+    if limit is None or remaining is None or limit <= 0:
         return None
-    if not (isfinite(limit) and isfinite(remaining) and limit > 0):
-        return None
-    wait_s = duration_s(headers.get(f"x-ratelimit-reset-{unit}", ""))
-    resets_at = None if wait_s is None else now + timedelta(seconds=min(wait_s, _LONGEST_WAIT_S))
+    rest_s = wait_s(headers.get(f"x-ratelimit-reset-{unit}", ""), now.timestamp())
+    resets_at = None if rest_s is None else now + timedelta(seconds=min(rest_s, _LONGEST_WAIT_S))
     return QuotaWindow(unit, min(max(limit - remaining, 0.0), limit), limit, unit, resets_at)
-
-
-def duration_s(text: str) -> float | None:
-    """Seconds in a duration as Go writes it ("6m0s", "12ms", "2m59.56s") or in a bare number; None for neither."""
-    text = text.strip()
-    parts = _DURATION.findall(text)
-    if parts and "".join(number + unit for number, unit in parts) == text:
-        return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
-    return float(text) if re.fullmatch(r"\d+(\.\d+)?", text) else None
