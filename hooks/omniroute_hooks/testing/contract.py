@@ -174,19 +174,8 @@ def _same_twice(plugin: Any) -> None:
 
 # Declarations as a whole -------------------------------------------------------------------------
 
-_UNIQUE = {
-    "omniroute_providers": ("id", "prefix"),
-    "omniroute_node_types": ("id",),
-    "omniroute_dialects": ("id",),
-    "omniroute_strategies": ("id",),
-    "omniroute_caches": ("id",),
-    "omniroute_state_stores": ("scheme",),
-    "omniroute_model_sources": ("provider",),
-    "omniroute_quota_sources": ("provider",),
-    "omniroute_client_tools": ("id",),
-    "omniroute_observers": ("id",),
-    "omniroute_jobs": ("id",),
-}
+# Two plugins may well choose the same word for these; within one it is a mistake.
+_UNIQUE = {**specs.UNIQUE, "omniroute_observers": ("id",), "omniroute_jobs": ("id",)}
 
 
 def _unique(declared: Declared) -> None:

@@ -18,6 +18,8 @@ from .gemini_heard import STATUS, data_of, read_answer, read_error, read_stream
 Json = Any
 _FINISH: Mapping[StopWord, str] = {"end": "STOP", "tool": "STOP", "length": "MAX_TOKENS", "filtered": "SAFETY"}
 _NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,127}")
+_LOWER = re.compile(r"_([a-z0-9])")
+_FREE = ("args", "response", "parameters", "parametersJsonSchema", "responseSchema", "responseJsonSchema")
 
 # The provider ------------------------------------------------------------------------------------
 
@@ -104,7 +106,8 @@ def error_body(status: int, message: str) -> dict[str, Json]:
 
 
 def read_request(body: Json) -> Ask:
-    """What a request asks. Errors: `AssertionError` on what the vendor answers with a 400."""
+    """What a request asks, in either spelling. Errors: `AssertionError` on what the vendor answers with a 400."""
+    body = _in_camel_case(body)
     turns: list[Turn] = []
     waiting: list[Call] = []
     contents = array(body, "contents")
@@ -138,6 +141,20 @@ def read_request(body: Json) -> Ask:
         temperature=config.get("temperature"),
         thinks=bool(thinking.get("includeThoughts")),
     )
+
+
+def _in_camel_case(value: Json) -> Json:
+    """With ``snake_case`` fields as the vendor's reference spells them: its server takes both. Free data stays."""
+    if isinstance(value, list):
+        return [_in_camel_case(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    out: dict[str, Json] = {}
+    for name, item in value.items():
+        spelled = _LOWER.sub(lambda match: match[1].upper(), name)
+        must(spelled not in out, f"{spelled!r} is given in both spellings")
+        out[spelled] = item if spelled in _FREE else _in_camel_case(item)
+    return out
 
 
 def _model_turn(parts: list[Json]) -> Turn:

@@ -145,12 +145,9 @@ def _items(say: Say) -> list[dict[str, Json]]:
 
 def usage_of(tokens: Tokens) -> dict[str, Json]:
     """The usage object: input includes the cache, output includes reasoning."""
-    details = {"cached_tokens": tokens.cached}
-    if tokens.written:
-        details["cache_write_tokens"] = tokens.written
     return {
         "input_tokens": tokens.input,
-        "input_tokens_details": details,
+        "input_tokens_details": {"cached_tokens": tokens.cached, "cache_write_tokens": tokens.written},
         "output_tokens": tokens.output,
         "output_tokens_details": {"reasoning_tokens": tokens.reasoning},
         "total_tokens": tokens.input + tokens.output,
