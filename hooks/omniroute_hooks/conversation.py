@@ -4,7 +4,10 @@ Every dialect parses into these values and renders from them, so a pair of
 dialects needs no code of its own. Order is data: parts stay in the order they
 came, and repairs that a target needs are made when rendering for it. Absent is
 None or empty, and stays absent. Fields that the model does not name ride along
-in ``ext`` under the dialect's id and are rendered only to that same dialect.
+in ``ext`` and are rendered only to the dialect that they came from. An ``ext`` is
+a mapping of dialect ids, each with the fields as they came; a dialect may keep
+further things of its own under keys that begin with its id. It has this one
+shape wherever it stands.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ from typing import Any, Literal
 from attrs import field, frozen
 
 Json = Any  # what orjson.loads gives
-Ext = Mapping[str, Json]  # unknown fields, as they came
+Ext = Mapping[str, Json]  # {dialect id: unknown fields, as they came}
 NO_EXT: Ext = {}
 
 Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
@@ -274,8 +277,14 @@ class Conversation:
     """One request. ``dialect`` is the caller's; ``model`` the name the caller wrote.
 
     ``max_tokens`` counts output including reasoning. ``include_usage`` says whether a
-    streaming chat caller asked for the usage chunk. ``ext`` holds unknown top-level
-    fields of ``dialect``.
+    streaming chat caller asked for the usage chunk. ``begun``: the last turn is the
+    beginning of the very answer that is asked for, to be gone on with. ``ext`` holds unknown top-level
+    fields of ``dialect``. ``bound`` are the paths of the caller's fields of which
+    only a provider of ``dialect`` can make anything, and which change what the answer
+    means: names of what one provider keeps (an earlier answer, a prompt, a cache, a
+    container), and wishes that no other dialect has words for. The kernel refuses
+    such a request for providers of other dialects, with these names. (Media that a
+    provider keeps are a `Blob` with ``file_id``; each dialect says which it can send.)
     """
 
     model: str
@@ -298,7 +307,9 @@ class Conversation:
     previous_answer_id: str | None = None
     store: bool | None = None
     include_usage: bool = True
+    begun: bool = False
     ext: Ext = NO_EXT
+    bound: tuple[str, ...] = ()
 
 
 @frozen

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from .conversation import Answer, Conversation
 from .errors import GatewayError
-from .events import Event, Signal
+from .events import Event, Signal, Started
 from .provider import Model, Target
 from .sse import FrameSplitter, parse_frame
 
@@ -73,25 +73,39 @@ class Loss:
 
 @frozen
 class Rendered:
-    """A request for a provider. ``path`` is appended to the target's base URL and may hold a query."""
+    """A request for a provider. ``path`` is appended to the target's base URL and may hold a query.
+
+    ``cut_at`` are stop strings that the body has no place for: the kernel cuts the answer's text at them.
+    """
 
     path: str
     body: dict[str, Json]
     headers: Mapping[str, str] = {}
     losses: tuple[Loss, ...] = ()
+    cut_at: tuple[str, ...] = ()
+
+
+@frozen
+class Drop:
+    """Which raw frames of a streamed answer the caller did not ask for: of those that hold one of ``marks``, the
+    ``unwanted`` ones."""
+
+    marks: tuple[bytes, ...]
+    unwanted: Callable[[bytes], bool]
 
 
 @frozen
 class Passed:
     """A caller's own bytes on their way to a provider of the same dialect.
 
-    ``drop`` says which raw frames of the streamed answer the caller did not ask for.
+    ``cut_at`` as in `Rendered`: the answer's bytes then cannot go through as they are.
     """
 
     path: str
     body: bytes
     headers: Mapping[str, str] = {}
-    drop: Callable[[bytes], bool] | None = None
+    drop: Drop | None = None
+    cut_at: tuple[str, ...] = ()
 
 
 @frozen
@@ -100,6 +114,7 @@ class Reply:
 
     ``model`` is the name the caller used; ``reply_id`` a unique word to build ids from; ``created_s``
     unix seconds. ``input_estimate`` tokens, for dialects that must name a number before it is known.
+    ``began``: the caller's stream has begun as a provider's own bytes, with these names, which must stay.
     """
 
     conversation: Conversation
@@ -108,6 +123,7 @@ class Reply:
     created_s: int
     asked: Asked
     input_estimate: int = 0
+    began: Started | None = None
 
 
 class Decoder(Protocol):
@@ -204,8 +220,9 @@ class Dialect:
         with HTML and nonsense. Keeps the provider's words and every hint of when to come back.
     ``list_models(models, asked)`` and ``get_model(model)``: bodies of those operations.
     ``end_mark``: what closes a stream whose last word has been said, where the wire wants one.
-    ``resumable``: whether the encoder may go on in a stream that began as another program's bytes; not where
-        later events must repeat ids of earlier ones.
+    ``encoder_after(reply, passed)``: set where events must repeat numbers and ids of earlier ones, so that nobody
+        can go on in a stream that began as a provider's own bytes. Gives the encoder that tells that it broke;
+        ``passed`` is what the caller has got, of a very long stream only its end.
     ``heartbeat``: bytes that keep a silent stream alive and that every client of the dialect ignores.
     ``forwards``: names (lower case) of the caller's headers that go on to a provider of the same dialect.
     """
@@ -227,7 +244,7 @@ class Dialect:
     get_model: Callable[[Listed], dict[str, Json]] | None = None
     counting: Counting | None = None
     end_mark: bytes = b""
-    resumable: bool = True
+    encoder_after: Callable[[Reply, bytes], Encoder] | None = None
     heartbeat: bytes = b""
     media_type: Callable[[Asked], str] = lambda asked: "text/event-stream; charset=utf-8"
     forwards: frozenset[str] = frozenset()

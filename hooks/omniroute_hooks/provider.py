@@ -170,7 +170,10 @@ class Provider:
     """A service that can be called.
 
     ``prefix`` goes before the slash of a model name and is unique. ``dialect`` is a `Dialect` id; the
-    dialect reads ``options`` (its docstring lists them). ``adapt`` gets the last word on a request body
+    dialect reads ``options`` (its docstring lists them). The core reads ``connect_ms``, ``first_token_ms``,
+    ``idle_ms`` and ``total_ms`` (deadlines of one attempt, where the user sets no others), ``continues`` (anything
+    but False: the provider goes on with an answer that another one has begun, see `Conversation.begun`) and
+    ``repeats_beginning`` (it repeats that beginning before it goes on). ``adapt`` gets the last word on a request body
     (a JSON object of the provider's dialect) and ``headers_for`` on its headers (given the caller's
     forwarded ones). ``generate`` answers without any network. ``any_model`` lets names through that are
     not declared. ``stream_only`` providers answer every request as a stream.
@@ -206,7 +209,8 @@ class NodeType:
 
     ``dialects`` maps the node's ``apiType`` (None: the only one) to a dialect id. ``base_url`` turns what
     the user typed into the base that the dialect's paths are appended to, and raises `BadRequest` on
-    nonsense. ``default`` marks the type used where none is named.
+    nonsense. ``default`` marks the type used where none is named. ``settable`` names the options that the
+    user may set for a node, with the values that each may have; in the API their names are in camelCase.
     """
 
     id: str
@@ -218,3 +222,4 @@ class NodeType:
     default: bool = False
     options: Mapping[str, Json] = {}
     headers: Mapping[str, str] = {}
+    settable: Mapping[str, tuple[Json, ...]] = {}

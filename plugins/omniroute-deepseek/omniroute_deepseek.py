@@ -23,6 +23,14 @@ from omniroute_hooks import (
 _THINKS = Thinks("toggle", efforts=("low", "high", "max"))
 _REPLAYS = {"replay_reasoning": True}
 
+# A broken answer is gone on with at the beta address, from a marked message and without thinking anew.
+# Source: https://api-docs.deepseek.com/guides/chat_prefix_completion; the models that can are listed with the prices.
+_CONTINUES = {
+    "continues": "prefix",
+    "continue_path": "/beta/chat/completions",
+    "continue_fields": {"thinking": {"type": "disabled"}},
+}
+
 # Off-peak prices. On weekdays 01:00-04:00 and 06:00-10:00 UTC everything costs twice as much, which a
 # `Price` cannot say; four hours in five are off-peak.
 _FLASH = (Price(input_usd_per_1m=0.15, output_usd_per_1m=0.6, cache_read_usd_per_1m=0.003),)
@@ -36,7 +44,7 @@ DEEPSEEK = Provider(
     base_url="https://api.deepseek.com",
     dialect=OPENAI_CHAT,
     auth=ApiKey(header="Authorization", scheme="Bearer"),
-    options={"reasoning_field": "reasoning_content"},
+    options={"reasoning_field": "reasoning_content", **_CONTINUES},
     models=(
         Model(
             "deepseek-flash",
@@ -65,6 +73,7 @@ DEEPSEEK = Provider(
             max_output=8_192,
             input=("text",),
             price=_V3,
+            options={"continue_fields": None},  # it never thinks, and need not know the switch
         ),
         Model(
             "deepseek-reasoner",
@@ -74,6 +83,7 @@ DEEPSEEK = Provider(
             input=("text",),
             thinks=Thinks("toggle", always=True),
             price=_V3,  # its history must come without reasoning, so nothing is replayed
+            options={"continues": False},  # it would think again, and say something else
         ),
     ),
     failures=(

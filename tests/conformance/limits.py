@@ -104,11 +104,24 @@ LIMITS: tuple[Limit, ...] = (
         providers=CLAUDE,
         noted=True,
     ),
-    Limit("stop sequences", "drop", "This dialect has none.", providers=RESPONSES, noted=True),
-    Limit("a blank stop sequence", "drop", "This dialect has no stop sequences.", providers=RESPONSES, noted=True),
-    Limit("a blank stop sequence", "drop", "The vendor refuses blank ones.", providers=CLAUDE, noted=True),
-    Limit("more stop sequences than usual", "drop", "This dialect has none.", providers=RESPONSES, noted=True),
-    Limit("more stop sequences than usual", "drop", "The first four go: more are refused.", providers=CHAT, noted=True),
+    *(
+        Limit(row, "emulate", "This dialect has none: the gateway cuts the answer.", providers=RESPONSES, noted=True)
+        for row in ("stop sequences", "a blank stop sequence", "more stop sequences than usual")
+    ),
+    Limit(
+        "a blank stop sequence",
+        "emulate",
+        "The vendor refuses blank ones: the gateway cuts the answer.",
+        providers=CLAUDE,
+        noted=True,
+    ),
+    Limit(
+        "more stop sequences than usual",
+        "emulate",
+        "The first four go, since more are refused; at the others the gateway cuts the answer.",
+        providers=CHAT,
+        noted=True,
+    ),
     Limit(
         "no length limit",
         "emulate",
@@ -144,10 +157,84 @@ LIMITS: tuple[Limit, ...] = (
     ),
     Limit("several answers at once (n)", "refuse", "One answer is all there is room for."),
     Limit("log probabilities", "refuse", "They mean something else to each vendor, or nothing."),
+    *(
+        Limit(
+            f"{row} is all there is to call",
+            "refuse",
+            "No such tool is known to all providers of this dialect, and without it nothing could be called.",
+            providers=CHAT,
+        )
+        for row in ("a web search", "running code", "reading web pages")
+    ),
     Limit(
-        "an answer kept by the provider (previous_response_id)",
+        "reading web pages is all there is to call",
         "refuse",
-        "Only the provider that keeps the answer knows it.",
+        "This dialect has no such tool.",
+        providers=RESPONSES,
+    ),
+    Limit(
+        "a web search beside a function",
+        "drop",
+        "Some clients always offer one; the functions still serve.",
+        providers=CHAT,
+        noted=True,
+    ),
+    Limit(
+        "where the words come from (citations)",
+        "emulate",
+        "Sources stand on a whole text here, not on a part of it.",
+        providers=CHAT + RESPONSES + GOOGLE,
+        callers=CLAUDE,
+    ),
+    Limit("a search that the provider made", "emulate", "It is not shown as such; its sources are."),
+    Limit("code that the provider ran", "emulate", "Told in words: code and output."),
+    Limit("a search in the history", "emulate", "Told in words: what was searched, and what was found."),
+    *(
+        Limit(row, "refuse", "Only the provider that keeps it knows it.")
+        for row in (
+            "an answer kept by the provider (previous_response_id)",
+            "a conversation kept by the provider (conversation)",
+            "a prompt kept by the provider (prompt)",
+            "an item kept by the provider (item_reference)",
+            "a history that only its maker can read (compaction)",
+            "a prompt cache kept by the provider (cachedContent)",
+            "a container kept by the provider",
+            "a search in files kept by the provider",
+            "an image kept by the provider",
+        )
+    ),
+    Limit(
+        "a file kept by the provider",
+        "refuse",
+        "Only the provider that keeps it knows it.",
+        callers=CHAT,
+        providers=CLAUDE + GOOGLE,
+    ),
+    Limit(
+        "a file kept by the provider",
+        "refuse",
+        "Only the provider that keeps it knows it.",
+        callers=RESPONSES + CLAUDE + GOOGLE,
+    ),
+    Limit(
+        "tools of servers that the provider calls (mcp_servers)",
+        "refuse",
+        "Nobody else would call them, and the caller would not notice.",
+    ),
+    Limit(
+        "whether the provider keeps the answer (store)",
+        "drop",
+        "It says nothing to another vendor.",
+        callers=RESPONSES + GOOGLE,
+        providers=CHAT,
+        noted=True,
+    ),
+    Limit(
+        "whether the provider keeps the answer (store)",
+        "drop",
+        "It says nothing to another vendor.",
+        providers=CLAUDE + GOOGLE,
+        noted=True,
     ),
     Limit(
         "who asks (user)",

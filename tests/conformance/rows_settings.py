@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from conformance.gist import gist
 from conformance.rich import Query, Said, Words, assistant, user
 from conformance.rows import SCRIBES, Meeting, Table, without
 from omniroute_hooks import ANTHROPIC, GEMINI, OPENAI_CHAT, OPENAI_RESPONSES
@@ -74,7 +75,14 @@ async def _stops(meeting: Meeting, stops: tuple[str, ...]) -> str:
     if seen.stop == stops:
         return "carry"
     assert seen.stop == stops[: len(seen.stop)]
-    return "drop"
+    left_out = stops[len(seen.stop)]
+    meeting.says(Say(text=f"zzz {left_out[:-1]} zzz{left_out}zzz{left_out}"))
+    response = await meeting.send(SCRIBES[meeting.caller.id].write(Query(turns=HELLO, stop=stops)))
+    heard = meeting.hear(response)
+    assert heard.stop == "end"
+    if meeting.caller.id == ANTHROPIC:
+        assert gist(ANTHROPIC, response.content, meeting.stream).matched == left_out
+    return "emulate" if heard.text == f"zzz {left_out[:-1]} zzz" else "drop"
 
 
 @settings.row("a length limit")
@@ -190,11 +198,6 @@ async def logprobs(meeting: Meeting) -> str:
     return await _extra(
         meeting, chat if meeting.caller.id == OPENAI_CHAT else gemini, ("logprobs", "responseLogprobs"), True
     )
-
-
-@settings.row("an answer kept by the provider (previous_response_id)", callers=(OPENAI_RESPONSES,))
-async def previous(meeting: Meeting) -> str:
-    return await _extra(meeting, {"previous_response_id": "resp_1"}, ("previous_response_id",), "resp_1")
 
 
 @settings.row("who asks (user)", callers=without(GEMINI))

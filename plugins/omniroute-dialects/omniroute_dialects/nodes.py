@@ -6,6 +6,8 @@ Source: docs/providers, "Generic nodes".
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from typing import Any
 from urllib.parse import urlsplit
 
 from omniroute_hooks import (
@@ -19,6 +21,8 @@ from omniroute_hooks import (
     NodeType,
     hookimpl,
 )
+
+from .openai_chat.continuing import WAYS
 
 _VERSION = re.compile(r"/v\d+(?:(?:alpha|beta)\d*)?$")
 
@@ -73,6 +77,9 @@ def _wrong(problem: str) -> BadRequest:
     return BadRequest.of([FieldProblem("baseUrl", problem)])
 
 
+_YES_NO = (False, True)
+_CONTINUES: Mapping[str, tuple[Any, ...]] = {"continues": _YES_NO, "repeats_beginning": _YES_NO}
+
 NODE_TYPES = (
     NodeType(
         id="openai-compatible",
@@ -82,6 +89,7 @@ NODE_TYPES = (
         base_url=openai_base,
         default_base_url="https://api.openai.com/v1",
         default=True,
+        settable={**_CONTINUES, "continues": WAYS, "replay_reasoning": _YES_NO},
     ),
     NodeType(
         id="anthropic-compatible",
@@ -90,6 +98,7 @@ NODE_TYPES = (
         auth=ApiKey(header="x-api-key", scheme=None, optional=True),
         base_url=anthropic_base,
         default_base_url="https://api.anthropic.com/v1",
+        settable=_CONTINUES,
     ),
     NodeType(
         id="gemini-compatible",
@@ -98,6 +107,7 @@ NODE_TYPES = (
         auth=ApiKey(header="x-goog-api-key", scheme=None, optional=True),
         base_url=gemini_base,
         default_base_url="https://generativelanguage.googleapis.com/v1beta",
+        settable=_CONTINUES,
     ),
 )
 

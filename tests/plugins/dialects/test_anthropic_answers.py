@@ -113,8 +113,8 @@ ANSWER = Answer(
         Thinking("hmm", Seal("sig", ANTHROPIC)),
         Thinking("", Seal("opaque", ANTHROPIC), redacted=True),
         Text(" Hello\n", (Citation("u", "T", "c", ext={ANTHROPIC: CITED}),)),
-        Opaque(ANTHROPIC, "server_tool_use", MESSAGE["content"][3]),
-        Opaque(ANTHROPIC, "web_search_tool_result", SEARCH),
+        Opaque(ANTHROPIC, "server_tool_use", MESSAGE["content"][3], '[web_search: {"query":"q"}]'),
+        Opaque(ANTHROPIC, "web_search_tool_result", SEARCH, "u"),
         ToolCall("t1", "f", '{"a":[1,"é"]}'),
         ToolCall("t2", "g", "{}"),
     ),
@@ -153,7 +153,7 @@ def test_a_stream_without_event_names_or_last_blank_line_is_read():
 def test_the_watcher_sees_usage_stop_and_end():
     decoder = DIALECT.decoder(True)
     kinds = [type(signal).__name__ for signal in (*decoder.feed(STREAM), *decoder.end())]
-    assert kinds == ["Begin", "UsageSeen", "UsageSeen", "Stopped", "Terminal"]
+    assert kinds == ["UsageSeen", "Begin", "UsageSeen", "Stopped", "Terminal"]
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,12 @@ def test_a_failure_in_mid_stream_is_the_last_event():
         "error",
         {
             "type": "error",
-            "error": {"type": "overloaded_error", "message": "busy", "code": "overloaded"},
+            "error": {
+                "type": "overloaded_error",
+                "message": "busy",
+                "code": "overloaded",
+                "upstream_code": "overloaded_error",
+            },
             "request_id": "r1",
         },
     )

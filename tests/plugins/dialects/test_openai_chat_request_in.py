@@ -480,7 +480,7 @@ def test_b94_both_shapes_of_a_response_format_are_read(wanted: Any) -> None:
 def test_unknown_fields_ride_along() -> None:
     found = parsed(prediction={"type": "content"}, provider={"order": ["x"]}, odd=None)
 
-    assert found.ext == {"prediction": {"type": "content"}, "provider": {"order": ["x"]}}
+    assert found.ext == {OPENAI_CHAT: {"prediction": {"type": "content"}, "provider": {"order": ["x"]}}}
 
 
 def test_every_wrong_field_is_named() -> None:

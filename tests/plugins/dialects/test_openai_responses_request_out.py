@@ -650,7 +650,7 @@ def test_settings_without_a_place_are_reported():
         "top_k": "drop",
         "seed": "drop",
         "frequency_penalty": "drop",
-        "stop": "drop",
+        "stop": "emulate",
         "user": "drop",
         "service_tier": "drop",
         "metadata": "drop",

@@ -13,6 +13,7 @@ from .errors import stream_error
 from .stops import read_stop
 from .structured import ANSWER_TOOL
 from .usage import read_usage
+from .words import plain_words
 
 _EXTRA = ("stop_details", "container", "context_management")
 
@@ -61,7 +62,8 @@ def whole_part(block: Any) -> Part | None:
         return Thinking("", seal, redacted=True) if seal is not None else None
     if kind == "tool_use":
         return _call(block)
-    return Opaque(ANTHROPIC, kind, block)
+    # What ran at the provider can be told; what is kept for its next turn (a compaction) is nobody's to read.
+    return Opaque(ANTHROPIC, kind, block, plain_words(block) if "tool" in kind else "")
 
 
 def _call(block: dict[str, Any]) -> Part | None:

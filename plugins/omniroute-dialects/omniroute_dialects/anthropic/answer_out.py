@@ -32,6 +32,7 @@ from omniroute_hooks import (
 from omniroute_hooks.sealing import token_for, wrap
 
 from ..blobs import text_of
+from ..hosted_tools import shown_words
 from ..names import fit, original_name
 from .carriers import call_carrier, text_carrier
 from .content_out import LONGEST_ID
@@ -150,8 +151,10 @@ def _text(part: Text, shown: bool) -> list[Block]:
 
 def _words(part: Part) -> str:
     """What a caller of this dialect can be told of a part that it has no block for."""
-    if isinstance(part, Refusal | Opaque):
+    if isinstance(part, Refusal):
         return part.text
+    if isinstance(part, Opaque):
+        return shown_words(part)
     if isinstance(part, Document):
         return text_of(part.source) or _named(part.source, part.title or "document")
     if isinstance(part, Image):

@@ -73,8 +73,8 @@ class Decoder(SseDecoder):
                     out.append(Stopped(read_stop(delta["stop_reason"], delta.get("stop_sequence"))))
             elif kind == "message_start":
                 message = value.get("message") or {}
+                self._count(message.get("usage"), out)  # first, so that callers' streams begin with it too
                 out.append(Begin(string_or_none(message.get("id")), string_or_none(message.get("model"))))
-                self._count(message.get("usage"), out)
             elif kind == "message_stop":
                 out.append(Terminal())
             elif kind == "error" or value.get("error"):

@@ -21,7 +21,7 @@ from omniroute_hooks.events import (
     Finished,
     Started,
 )
-from omniroute_hooks.jsonio import dumps
+from omniroute_hooks.jsonio import dumps, dumps_text
 
 from ..line_safety import line_safe
 from .answer_out import (
@@ -70,12 +70,11 @@ class Encoder:
         """The frames of these events."""
         out: list[bytes] = []
         for event in events:
-            kind = type(event)
-            if kind is BlockDelta:
+            if type(event) is BlockDelta:
                 if self._fresh:
-                    self._first(event.text, out)  # type: ignore[union-attr]
+                    self._first(event.text, out)
                 if not self._held:
-                    out += (self._prefix, dumps(event.text), _END)  # type: ignore[union-attr]
+                    out += (self._prefix, dumps_text(event.text), _END)
             elif isinstance(event, BlockOpened):
                 self._block_opened(event, out)
             elif isinstance(event, BlockClosed):

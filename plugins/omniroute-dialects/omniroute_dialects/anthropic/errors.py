@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute_hooks import (
+    ERROR_BY_STATUS,
     BadRequest,
     ContextTooLong,
     Entitlement,
@@ -21,13 +22,14 @@ from omniroute_hooks import (
     RateLimited,
     Refused,
     TooLarge,
-    Unavailable,
     UpstreamError,
     UpstreamTimeout,
+    retry_after_s,
 )
 from omniroute_hooks.jsonio import loads_upstream
 
-from ..retry_hints import retry_after_s
+from ..failures_in import plain_words, without_secrets
+from ..failures_out import told_beside
 from .resets import LIMIT_HEADERS, window_reset_s
 
 _TYPES: dict[str, tuple[int, str]] = {
@@ -56,26 +58,13 @@ _BY_TYPE: dict[str, type[GatewayError]] = {
     "timeout_error": UpstreamTimeout,
     "overloaded_error": Overloaded,
 }
-_BY_STATUS: dict[int, type[GatewayError]] = {
-    401: LoginExpired,
-    402: QuotaExhausted,
-    403: Entitlement,
-    404: ModelNotFound,
-    408: UpstreamTimeout,
-    409: UpstreamError,
-    413: TooLarge,
-    429: RateLimited,
-    503: Overloaded,
-    504: UpstreamTimeout,
-    529: Overloaded,
-}
+_BY_STATUS: dict[int, type[GatewayError]] = {**ERROR_BY_STATUS, 409: UpstreamError}
 _TOO_LONG = re.compile(
     r"prompt is too long|exceeds? (the )?(maximum )?context|context (window|length)|maximum context|too many input tok",
     re.IGNORECASE,
 )
 _NO_CREDIT = re.compile(r"credit balance|insufficient (credit|balance|quota|funds)|out of credits", re.IGNORECASE)
 _FILTERED = re.compile(r"content filter|content_filter|usage polic|violat\w* .{0,40}polic", re.IGNORECASE)
-_TAG = re.compile(r"<(script|style)\b.*?</\1\s*>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _LONGEST_TEXT = 4000
 TOO_LONG_WORDS = "prompt is too long"
 
@@ -97,13 +86,7 @@ def error_body(error: GatewayError, kind: str, request_id: str) -> dict[str, Any
     message = error.message
     if isinstance(error, ContextTooLong) and TOO_LONG_WORDS not in message.lower():
         message = f"{TOO_LONG_WORDS}: {message}"
-    out: dict[str, Any] = {"type": kind, "message": message, "code": error.code}
-    if error.details:
-        out["details"] = [{"path": item.path, "problem": item.problem} for item in error.details]
-    if isinstance(error, Unavailable) and error.attempts:
-        out["attempts"] = list(error.attempts)
-    if error.retry_after_s is not None:
-        out["retry_after_s"] = error.retry_after_s
+    out = {"type": kind, "message": message, "code": error.code, **told_beside(error)}
     return {"type": "error", "error": out, "request_id": request_id}
 
 
@@ -114,8 +97,8 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
     except (ValueError, RecursionError):
         value = None
     kind, message, code = _said(value)
-    if message is None:
-        message = _words(body) if value is None else None
+    if message is None and value is None:
+        message = plain_words(body, _LONGEST_TEXT)
     hint = retry_after_s({k: v for k, v in headers.items() if not k.startswith(LIMIT_HEADERS)}, message or "")
     window = window_reset_s(headers)
     if window is not None and (hint is None or window > hint):
@@ -135,7 +118,7 @@ def make_error(
 ) -> GatewayError:
     """The error of that type, message and status (None where it came with success)."""
     return _class_of(kind, message, status, code)(
-        message, retry_after_s=hint, upstream_status=status, upstream_code=code or kind
+        without_secrets(message), retry_after_s=hint, upstream_status=status, upstream_code=code or kind
     )
 
 
@@ -177,15 +160,6 @@ def _said(value: Any) -> tuple[str | None, str | None, str | None]:
     kind = _string(inner.get("type"))
     message = _string(inner.get("message")) or _string(inner.get("detail")) or _string(value.get("message"))
     return kind if kind != "error" else None, message, code or _string(inner.get("code"))
-
-
-def _words(body: bytes) -> str | None:
-    """The readable part of a page or of plain text."""
-    text = body.decode("utf-8", "replace")[: 20 * _LONGEST_TEXT]
-    if "<" in text:
-        text = _TAG.sub(" ", text)
-    text = " ".join(text.split())
-    return text[:_LONGEST_TEXT] or None
 
 
 def _string(value: Any) -> str | None:

@@ -6,7 +6,7 @@ place in the conversation ride along under this dialect's id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from attrs import evolve
@@ -14,6 +14,7 @@ from omniroute_hooks import (
     ANTHROPIC,
     Asked,
     Conversation,
+    Opaque,
     OutputFormat,
     Part,
     Peek,
@@ -24,6 +25,7 @@ from omniroute_hooks import (
 )
 
 from ..attribution import MARK, is_attribution
+from ..bound import bound_files, bound_tools
 from ..fields import Fields
 from .carriers import settle_carriers
 from .content_in import ext_of, read_content
@@ -31,6 +33,7 @@ from .session import session_of
 from .tools_in import read_choice, read_tools
 
 _ROLES = ("user", "assistant", "system")
+_BOUND = ("container", "mcp_servers", "thread")  # the second names tools that no other vendor would run
 _EFFORTS = ("low", "medium", "high", "xhigh", "max")
 
 
@@ -79,12 +82,22 @@ def parse_request(body: Mapping[str, Any], asked: Asked) -> Conversation:
         service_tier=fields.text("service_tier"),
     )
     rest = fields.rest()
+    files = bound_files(turns, "messages.content.source.file_id")
+    bound = (*(name for name in _BOUND if rest.get(name)), *files, *_uploads(turns), *bound_tools(body))
     if metadata and metadata.rest():
         rest["metadata"] = metadata.rest()
     if output:
         rest["output_config"] = output
     fields.check()
-    return evolve(conversation, ext=ext_of(rest))
+    return evolve(conversation, ext=ext_of(rest), bound=bound)
+
+
+def _uploads(turns: Sequence[Turn]) -> Iterator[str]:
+    """Files that a container holds."""
+    for turn in turns:
+        if any(isinstance(part, Opaque) and part.kind == "container_upload" for part in turn.parts):
+            yield "messages.content.container_upload"
+            return
 
 
 def _turn(message: Fields) -> Turn:

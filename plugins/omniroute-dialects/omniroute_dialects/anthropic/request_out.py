@@ -8,6 +8,7 @@ from typing import Any
 
 from omniroute_hooks import ANTHROPIC, Conversation, FieldProblem, Loss, Rendered, Target, Unsupported
 
+from ..answer_room import answer_room
 from .cache import keep_to_limits
 from .content_out import Page
 from .messages_out import Messages, render_messages
@@ -24,6 +25,8 @@ def render_request(conversation: Conversation, target: Target, stream: bool) -> 
     """The whole request. Errors: `Unsupported` naming the field."""
     _check(conversation)
     rules = rules_for(target)
+    if conversation.begun and not rules.prefill:
+        raise Unsupported("The model does not go on with an answer that is begun.")
     own = conversation.dialect == ANTHROPIC
     names = wire_names(conversation)
     page = Page(target, names, own)
@@ -67,7 +70,8 @@ def render_request(conversation: Conversation, target: Target, stream: bool) -> 
     dropped = keep_to_limits(body)
     if dropped:
         losses.append(Loss("cache_control", "drop", f"{dropped} marks more than the vendor allows"))
-    return Rendered(path_of("/messages", target), body, losses=tuple(losses))
+    cut_at = tuple(word for word in conversation.stop if not word.strip())
+    return Rendered(path_of("/messages", target), body, losses=tuple(losses), cut_at=cut_at)
 
 
 def path_of(path: str, target: Target) -> str:
@@ -88,18 +92,13 @@ def _check(conversation: Conversation) -> None:
 
 
 def _max_tokens(conversation: Conversation, target: Target, losses: list[Loss]) -> int:
-    spec = target.spec
-    cap = spec.max_output if spec is not None else None
-    wanted = conversation.max_tokens
-    if wanted is None:
-        default = target.option("max_tokens_default")
-        if isinstance(default, int) and not isinstance(default, bool) and default > 0:
-            return default
-        return cap or DEFAULT_MAX_TOKENS
-    if cap is not None and wanted > cap:
-        losses.append(Loss("max_tokens", "emulate", f"the model's limit is {cap}"))
-        return cap
-    return wanted
+    room = answer_room(conversation, target, losses)
+    if room is not None:
+        return room
+    default = target.option("max_tokens_default")
+    if isinstance(default, int) and not isinstance(default, bool) and default > 0:
+        return default
+    return (target.spec.max_output if target.spec is not None else None) or DEFAULT_MAX_TOKENS
 
 
 def _settle_format(
@@ -141,7 +140,7 @@ def _add_rest(
     if stop:
         body["stop_sequences"] = stop
     if len(stop) < len(conversation.stop):
-        losses.append(Loss("stop", "drop", "blank stop strings"))
+        losses.append(Loss("stop", "emulate", "blank ones are refused: the answer is cut at them"))
     ext: Mapping[str, Any] = (conversation.ext.get(ANTHROPIC) or {}) if own and conversation.ext else {}
     if conversation.user is not None:
         body["metadata"] = {"user_id": conversation.user if own else _opaque_user(conversation.user)}

@@ -10,6 +10,7 @@ Options of a provider or model that this dialect reads:
 ``function_media`` (bool; True for models that think in levels): media of a tool's result inside its
     functionResponse; otherwise beside it.
 ``mixed_tools`` (bool; False for models that think in budgets): the vendor's own tools beside functions.
+``max_stops`` (int, 5): how many stop strings a request may hold.
 ``validated`` (bool, False; for a choice among some tools True where models think in levels): the VALIDATED
     mode of calling, for strict tools and for choices among some tools.
 

@@ -16,11 +16,13 @@ from .json_stream import JsonSplitter
 
 _ENDS = (b"\n\n", b"\r\n\r\n")
 _SPACE = b"\xef\xbb\xbf \t\r\n"
-_MARKS = (b"usageMetadata", b"finishReason", b'"error"', b"blockReason", b"[DONE]")
+_MARKS = (b"finishReason", b'"error"', b"blockReason", b"[DONE]")
+_COUNTS = b"usageMetadata"  # in every piece; the last of them holds
 
 
 class GeminiDecoder:
-    """With ``watch``, pieces that hold neither counts nor an end are passed over, and no content is decoded."""
+    """With ``watch``, pieces that hold neither an end nor the latest counts are passed over, and no content is
+    decoded."""
 
     def __init__(self, watch: bool = False) -> None:
         self._watch = watch
@@ -75,14 +77,23 @@ class GeminiDecoder:
         """Events that are whole by now. Mostly that is one, and there is nothing to search for."""
         clean, self._clean = self._clean, chunk.endswith(_ENDS)
         if clean and self._clean and chunk.startswith(b"data: ") and chunk.count(b"\n") == 2:
-            if not (self._watch and not any(mark in chunk for mark in _MARKS)):
+            if not self._watch or self._tells([chunk]):
                 self._data(chunk[6:-2], out)
             return
         self._frames(splitter.feed(chunk), out)
 
+    def _tells(self, raws: list[bytes]) -> list[bytes]:
+        """Those that have to be looked at."""
+        last = next((place for place in range(len(raws) - 1, -1, -1) if _COUNTS in raws[place]), None)
+        whole = b"".join(raws)
+        marks = [mark for mark in _MARKS if mark in whole]  # mostly none, or one
+        places = {place for mark in marks for place, raw in enumerate(raws) if mark in raw}
+        return [raw for place, raw in enumerate(raws) if place == last or place in places]
+
     def _objects(self, splitter: JsonSplitter, chunk: bytes, out: list[Signal]) -> None:
-        for raw in splitter.feed(chunk):
-            if not self._over and not (self._watch and not any(mark in raw for mark in _MARKS)):
+        raws = splitter.feed(chunk)
+        for raw in self._tells(raws) if self._watch else raws:
+            if not self._over:
                 self._data(raw, out)
         if splitter.closed and not self._over:
             self._over = True
@@ -90,11 +101,9 @@ class GeminiDecoder:
             out.append(Terminal())
 
     def _frames(self, raws: list[bytes], out: list[Signal]) -> None:
-        for raw in raws:
+        for raw in self._tells(raws) if self._watch else raws:
             if self._over:
                 return
-            if self._watch and not any(mark in raw for mark in _MARKS):
-                continue
             if raw.startswith(b"data: ") and b"\n" not in raw:  # by far the commonest
                 self._data(raw[6:], out)
             else:

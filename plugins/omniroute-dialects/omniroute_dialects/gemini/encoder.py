@@ -7,7 +7,7 @@ from typing import Any
 
 from omniroute_hooks import Asked, Reply
 from omniroute_hooks.events import BlockClosed, BlockDelta, BlockOpened, Event, Failed, Finished, Started
-from omniroute_hooks.jsonio import dumps
+from omniroute_hooks.jsonio import dumps, dumps_text
 
 from ..line_safety import line_safe
 from . import stops
@@ -41,7 +41,11 @@ class GeminiEncoder:
         self._array = not wants_events(reply.asked)
         self._lead = b"[" if self._array else b"data: "
         tail = b"" if self._array else b"\n\n"
-        names: Json = {"modelVersion": reply.model, "responseId": reply.reply_id}
+        began = reply.began
+        names: Json = {
+            "modelVersion": (began and began.model) or reply.model,
+            "responseId": (began and began.id) or reply.reply_id,
+        }
         ending = b"," + dumps(names)[1:] + tail
         self._ending = ending
         self._text = b'{"candidates":[{"content":{"parts":[{"text":'
@@ -57,9 +61,9 @@ class GeminiEncoder:
             if kind is BlockDelta:
                 word = event.kind  # type: ignore[union-attr]
                 if word == "text" or word == "refusal":
-                    out += (self._begin(), self._text, dumps(event.text), self._text_end)  # type: ignore[union-attr]
+                    out += (self._begin(), self._text, dumps_text(event.text), self._text_end)  # type: ignore[union-attr]
                 elif word == "thinking" and self._shows:
-                    out += (self._begin(), self._text, dumps(event.text), self._thought_end)  # type: ignore[union-attr]
+                    out += (self._begin(), self._text, dumps_text(event.text), self._thought_end)  # type: ignore[union-attr]
             elif kind is not BlockOpened and kind is not Started:
                 self._rest(event, out)
         return line_safe(b"".join(out))

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omniroute_hooks import (
+    ERROR_BY_STATUS,
     BadRequest,
     ContextTooLong,
     Entitlement,
     FieldProblem,
     GatewayError,
     LoginExpired,
-    ModelNotFound,
     Overloaded,
     QuotaExhausted,
     RateLimited,
     Refused,
-    TooLarge,
     Unavailable,
     UpstreamError,
     UpstreamTimeout,
+    retry_after_s,
 )
 from omniroute_hooks.jsonio import loads_upstream
+from omniroute_hooks.times import span_s
 
-from ..retry_hints import retry_after_s, span_s
+from ..failures_in import plain_words, without_secrets
 
 Json = dict[str, Any]
 
@@ -78,8 +78,6 @@ _BAD_KEY = re.compile(r"api[ _]key (?:not valid|expired|not found|invalid)|inval
 _PLACE = re.compile(r"user location is not supported|not available in your (?:country|region)|enable billing", re.I)
 _FILTER = re.compile(r"PROHIBITED_CONTENT|blocked (?:by|due to|because of) .{0,40}(?:safety|polic|filter)", re.I)
 _DAILY = re.compile(r"PerDay|Daily", re.IGNORECASE)
-_SECRET = re.compile(r"AIza[\w-]{20,}|ya29\.[\w.-]{10,}|AQ\.[\w-]{20,}")
-_TAGS = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
 _LONG_REST_S = 300  # a limit that lasts longer than this is a quota, not a rate
 _A_MINUTE_S = 60.0
 
@@ -92,7 +90,7 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
         value = None
     error = _error_object(value)
     if error is None:
-        message = _plain(body) or f"The provider answered with status {status} and nothing else."
+        message = plain_words(body) or f"The provider answered with status {status} and nothing else."
         error = {"message": message}
     return _classified(status, headers, error)
 
@@ -122,7 +120,7 @@ def _error_object(value: Any) -> Json | None:
 def _classified(status: int, headers: Mapping[str, str], error: Json) -> GatewayError:
     message = error.get("message")
     message = message.strip() if isinstance(message, str) else ""
-    message = _SECRET.sub("[key]", message)[:_LONGEST] or f"The provider answered with status {status}."
+    message = without_secrets(message[:_LONGEST]) or f"The provider answered with status {status}."
     word = error.get("status")
     reasons = [d["reason"] for d in _details(error) if isinstance(d.get("reason"), str)]
     named = reasons[0] if reasons else word if isinstance(word, str) else None
@@ -147,19 +145,13 @@ def _kind(
         return Overloaded
     if "API_KEY_INVALID" in reasons or status == 401 or (status in (400, 403) and _BAD_KEY.search(message)):
         return LoginExpired
-    if status == 402:
-        return QuotaExhausted
-    if status == 429 or word == "RESOURCE_EXHAUSTED":
+    if status == 429 or (word == "RESOURCE_EXHAUSTED" and status != 402):
         return _limit(message, reasons, error, rest_s)
-    if status == 413:
-        return TooLarge
-    if status == 403:
-        return Entitlement
-    if status == 404:
-        return ModelNotFound
-    if status in (408, 504) or word == "DEADLINE_EXCEEDED":
+    if word == "DEADLINE_EXCEEDED":  # before the status: front ends send it with a 503
         return UpstreamTimeout
-    if status in (503, 529) or word == "UNAVAILABLE":
+    if status in ERROR_BY_STATUS:
+        return ERROR_BY_STATUS[status]
+    if word == "UNAVAILABLE":
         return Overloaded
     if status >= 500 or status == 499:
         return UpstreamError
@@ -215,12 +207,6 @@ def _details(error: Json) -> list[Json]:
 
 def _dicts(value: Any) -> list[Json]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-
-
-def _plain(body: bytes) -> str:
-    """A body that is no JSON, as one line without tags."""
-    text = body[:65536].decode("utf-8", "replace")
-    return html.unescape(" ".join(_TAGS.sub(" ", text).split()))[:500]
 
 
 def render_error(error: GatewayError, request_id: str) -> tuple[int, Json]:

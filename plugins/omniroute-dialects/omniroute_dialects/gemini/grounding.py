@@ -84,11 +84,11 @@ def _support(citation: Citation, text: str, position: int, chunks: list[Json], s
     if chunk not in chunks:
         chunks.append(chunk)
     segment: Json = {"partIndex": position} if position else {}
-    if citation.end is not None:
-        start = citation.start or 0
-        segment["startIndex"] = len(text[:start].encode("utf-8", "replace"))
-        segment["endIndex"] = len(text[: citation.end].encode("utf-8", "replace"))
-        segment["text"] = text[start : citation.end]
+    # A citation without offsets is about all of its text.
+    start, end = (citation.start or 0, citation.end) if citation.end is not None else (0, len(text))
+    segment["startIndex"] = len(text[:start].encode("utf-8", "replace"))
+    segment["endIndex"] = len(text[:end].encode("utf-8", "replace"))
+    segment["text"] = text[start:end]
     supports.append({"segment": segment, "groundingChunkIndices": [chunks.index(chunk)]})
 
 

@@ -24,6 +24,7 @@ from omniroute_hooks import (
 )
 
 from ..blobs import text_of
+from ..hosted_tools import shown_words
 from ..names import original_name
 from . import slots
 from .contents_in import arguments_object
@@ -67,7 +68,8 @@ class PartsWriter:
         if isinstance(part, Opaque):
             if part.dialect == GEMINI and isinstance(part.raw, dict):
                 return [part.raw]
-            return [{"text": part.text}] if part.text else []
+            words = shown_words(part)
+            return [{"text": words}] if words else []
         if isinstance(part, Document) and (text := text_of(part.source)) is not None:
             return [{"text": text}]
         if isinstance(part, Image | Audio | Video | Document):

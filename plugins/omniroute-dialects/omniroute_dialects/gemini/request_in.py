@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omniroute_hooks import GEMINI, Asked, BadRequest, Conversation, OutputFormat, Peek, Reasoning, Sampling
 from omniroute_hooks.conversation import Effort
 from omniroute_hooks.jsonio import json_type
 
+from ..bound import bound_files, bound_tools
 from .body import Body
 from .contents_in import read_contents, read_system
 from .schema import widen
@@ -67,10 +68,21 @@ def parse_request(body: Mapping[str, Any], asked: Asked) -> Conversation:
         format=_format(config),
         service_tier=fields.text("serviceTier"),
         store=fields.flag("store"),
+        bound=(*_bound(fields, config), *bound_files(turns, "contents.parts.fileData.fileUri")),
         ext=_ext(fields, config, tool_config),
     )
     fields.check()
     return conversation
+
+
+def _bound(fields: Body, config: Body) -> Iterator[str]:
+    """What only a provider of this dialect knows or can do; see `Conversation`."""
+    if fields.has("cachedContent"):
+        yield fields.at("cachedContent")
+    modalities = config.body.get("responseModalities", config.body.get("response_modalities"))
+    if isinstance(modalities, list) and any(not isinstance(w, str) or w.upper() != "TEXT" for w in modalities):
+        yield config.at("responseModalities")
+    yield from bound_tools(fields.body)
 
 
 def _sampling(config: Body) -> Sampling:

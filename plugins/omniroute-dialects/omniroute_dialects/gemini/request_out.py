@@ -19,6 +19,7 @@ from omniroute_hooks import (
 from omniroute_hooks.jsonio import dumps
 from omniroute_hooks.sealing import ENVELOPE
 
+from ..answer_room import answer_room
 from ..names import name_codec
 from . import slots
 from .contents_out import ContentsWriter, all_names, flat_name
@@ -32,8 +33,7 @@ Json = dict[str, Any]
 MAX_STOPS = 5
 _MARKS = (slots.MARK.encode(), ENVELOPE.encode())
 _TIERS = {"flex": "flex", "priority": "priority", "fast": "priority"}
-_REFUSED = ("background", "conversation", "prompt", "container", "mcp_servers", "audio")
-_SILENT = ("logit_bias", "verbosity", "user", "metadata", "cache_key", "parallel_tools")
+_SILENT = ("logit_bias", "verbosity", "user", "metadata", "cache_key", "parallel_tools", "store")
 
 
 def method_path(model: str, method: str) -> str:
@@ -53,7 +53,8 @@ def stream_path(model: str, stream: bool) -> str:
 def render_request(conversation: Conversation, target: Target, stream: bool) -> Rendered:
     """The request. Errors: `Unsupported`, naming the field."""
     body, losses = render_body(conversation, target)
-    return Rendered(stream_path(target.model, stream), body, losses=tuple(losses))
+    cut_at = conversation.stop[_most_stops(target) :]
+    return Rendered(stream_path(target.model, stream), body, losses=tuple(losses), cut_at=cut_at)
 
 
 def render_body(conversation: Conversation, target: Target) -> tuple[Json, list[Loss]]:
@@ -101,12 +102,6 @@ def _refuse(conversation: Conversation, losses: list[Loss]) -> None:
     if sampling.logprobs or sampling.top_logprobs:
         raise Unsupported("logprobs: this provider's log probabilities cannot be translated.")
     extra = foreign_fields(conversation)
-    for name in _REFUSED:
-        if extra.get(name):
-            raise Unsupported(f"{name}: this provider cannot do it.")
-    modalities = extra.get("modalities")
-    if isinstance(modalities, list) and any(word != "text" for word in modalities):
-        raise Unsupported("modalities: only text can be translated.")
     losses.extend(Loss(name, "drop") for name in sorted(extra))
     for name in _SILENT:
         value = sampling.logit_bias if name == "logit_bias" else getattr(conversation, name, None)
@@ -117,21 +112,25 @@ def _refuse(conversation: Conversation, losses: list[Loss]) -> None:
 
 
 def foreign_fields(conversation: Conversation) -> Mapping[str, Any]:
-    """The unknown fields of another dialect's request, whether they lie under its id or bare."""
-    extra = conversation.ext.get(conversation.dialect)
-    return extra if isinstance(extra, Mapping) else conversation.ext
+    """The unknown fields of another dialect's request."""
+    return conversation.ext.get(conversation.dialect) or {}
+
+
+def _most_stops(target: Target) -> int:
+    return int(target.option("max_stops", MAX_STOPS))
 
 
 def _config(conversation: Conversation, target: Target, functions: bool, losses: list[Loss]) -> tuple[Json, str | None]:
     """``generationConfig``, and a sentence for the system text where the format has to be asked for in words."""
     sampling = conversation.sampling
+    most = _most_stops(target)
     out: Json = {
         "temperature": sampling.temperature,
         "topP": sampling.top_p,
         "topK": sampling.top_k,
         "candidateCount": sampling.n,
-        "maxOutputTokens": conversation.max_tokens,
-        "stopSequences": list(conversation.stop[:MAX_STOPS]) or None,
+        "maxOutputTokens": answer_room(conversation, target, losses),
+        "stopSequences": list(conversation.stop[:most]) or None,
         "presencePenalty": sampling.presence_penalty,
         "frequencyPenalty": sampling.frequency_penalty,
         "seed": sampling.seed,
@@ -142,8 +141,8 @@ def _config(conversation: Conversation, target: Target, functions: bool, losses:
     out = {name: value for name, value in out.items() if value is not None}
     if sampling.temperature is not None and sampling.temperature > 2:
         out["temperature"] = 2
-    if len(conversation.stop) > MAX_STOPS:
-        losses.append(Loss("stop", "drop", f"only the first {MAX_STOPS}"))
+    if len(conversation.stop) > most:
+        losses.append(Loss("stop", "emulate", f"the first {most} are sent; at the others the answer is cut"))
     told = _format(conversation, target, functions, out, losses)
     own = (conversation.ext.get(GEMINI) or {}).get("generationConfig") or {}
     if "responseSchema" in own:

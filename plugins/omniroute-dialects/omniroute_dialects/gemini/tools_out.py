@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omniroute_hooks import GEMINI, Conversation, Loss, ServerTool, Target, Tool, Unsupported
+from omniroute_hooks import GEMINI, Conversation, Loss, ServerTool, Target, Tool
 
 from ..hosted_tools import leave_out
 from .contents_out import flat_name
@@ -40,11 +40,14 @@ def write_tools(conversation: Conversation, target: Target, names: Mapping[str, 
     functions: dict[str, Json] = {}
     own: list[Json] = []
     chosen = _filter(conversation, target)
+    mixes = conversation.dialect == GEMINI or target.option("mixed_tools", generation(target) != "budget")
+    alone = not mixes and any(isinstance(tool, Tool) for tool in conversation.tools)
     for position, tool in enumerate(conversation.tools):
         if isinstance(tool, ServerTool):
             native = _server_tool(tool)
-            if native is None:
-                leave_out(tool, f"tools[{position}]", conversation, losses)
+            if native is None or alone:
+                why = "this model cannot use its own tools beside functions" if native else None
+                leave_out(tool, f"tools[{position}]", conversation, losses, why)
             else:
                 own.append(native)
             continue
@@ -56,9 +59,6 @@ def write_tools(conversation: Conversation, target: Target, names: Mapping[str, 
             functions[name] = _declaration(tool, name, target)
             if tool.strict and not target.option("validated", False):
                 _note(losses, Loss("tools[].strict", "drop"))
-    mixes = conversation.dialect == GEMINI or target.option("mixed_tools", generation(target) != "budget")
-    if functions and own and not mixes:
-        raise Unsupported("tools: this model cannot use its own tools beside functions.")
     return ([{"functionDeclarations": list(functions.values())}] if functions else []) + own
 
 

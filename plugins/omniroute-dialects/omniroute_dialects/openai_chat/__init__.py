@@ -7,8 +7,13 @@ Options that the dialect reads (`Target.option`):
 - ``string_content`` (bool): content must be a string; parts are flattened.
 - ``reasoning_field``: the provider's name for reasoning in messages, "reasoning_content" by default.
 - ``replay_reasoning`` (bool, default false): reasoning goes back in the history.
+- ``continues``: how the provider is asked to go on with an answer that is begun (default false: not at all).
+  True: it does so when the last message is the assistant's; "prefix" or "partial": this field marks that message;
+  "continue_final_message": that field of the body does.
+- ``continue_path``, ``continue_fields``: another path, and fields of the body, for such a request.
 - ``unsupported`` (list of names): top-level fields left out of the request; "allowed_tools" in it means
   that a choice among some tools is made by sending only those.
+- ``max_stops`` (int, default 4): how many stop strings a request may hold; none where ``unsupported`` has "stop".
 - ``stream_usage`` (bool, default true): the provider knows ``stream_options``.
 - ``custom_tools`` (bool, default false): the provider knows freeform tools; else they become functions.
 - ``cache_field``: "cache_control" or "prompt_cache_breakpoint" where the provider reads cache marks.
@@ -28,6 +33,7 @@ from .models import get_model, list_models
 from .passing import pass_request
 from .request_in import parse_request, peek
 from .request_out import render_request
+from .watcher import ChatWatcher
 
 DIALECT = Dialect(
     id=OPENAI_CHAT,
@@ -43,7 +49,7 @@ DIALECT = Dialect(
     pass_request=pass_request,
     parse_answer=parse_answer,
     render_answer=render_answer,
-    decoder=ChatDecoder,
+    decoder=lambda watch: ChatWatcher() if watch else ChatDecoder(),
     encoder=ChatEncoder,
     render_error=render_error,
     parse_error=parse_error,

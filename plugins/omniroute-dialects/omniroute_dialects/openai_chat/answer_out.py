@@ -27,6 +27,7 @@ from omniroute_hooks.jsonio import loads_upstream
 from omniroute_hooks.sealing import token_for
 
 from ..blobs import data_url
+from ..hosted_tools import shown_words
 from ..names import original_name
 from .stops import finish_reason
 from .thoughts import GAP, details_of, joined_thoughts
@@ -60,7 +61,7 @@ def render_answer(answer: Answer, reply: Reply) -> dict[str, Any]:
 
 def is_legacy(conversation: Conversation) -> bool:
     """Whether the caller wrote the deprecated ``functions`` and so expects ``function_call`` back."""
-    return conversation.dialect == OPENAI_CHAT and "functions" in conversation.ext
+    return conversation.dialect == OPENAI_CHAT and "functions" in conversation.ext.get(OPENAI_CHAT, {})
 
 
 @frozen
@@ -129,11 +130,6 @@ def image_of(image: Image, index: int = 0) -> dict[str, Any]:
     return {"type": "image_url", "image_url": {"url": data_url(image.source) or ""}, "index": index}
 
 
-def shown_opaque(part: Opaque) -> str:
-    """What a caller is shown of another dialect's block. Searches show through their citations."""
-    return "" if "search" in part.kind or "fetch" in part.kind else part.text
-
-
 def _message(parts: tuple[Part, ...], tools: CallerTools, legacy: bool) -> dict[str, Any]:
     text = ""
     last: Part | None = None
@@ -165,7 +161,7 @@ def _message(parts: tuple[Part, ...], tools: CallerTools, legacy: bool) -> dict[
             images.append(image_of(part, len(images)))
         elif isinstance(part, Audio):
             audio = part.ext.get(OPENAI_CHAT)
-        elif isinstance(part, Opaque) and (words := shown_opaque(part)):
+        elif isinstance(part, Opaque) and (words := shown_words(part)):
             text += (GAP if text else "") + words
             spoken = True
         last = part

@@ -31,13 +31,13 @@ from omniroute_hooks.events import (
     WholePart,
 )
 from omniroute_hooks.jsonio import loads_upstream
-from omniroute_hooks.sse import MAX_FRAME_BYTES, parse_frame
+from omniroute_hooks.sse import parse_frame
 
 from ..surrogates import Halves
 from .answer_in import arguments_text, citations_of, created_s, images_of, pieces_of, seal_of
 from .call_pieces import CallsInPieces
 from .errors_in import error_of, holds_error
-from .plain_body import signals_of_body
+from .plain_body import PlainBody
 from .repeats import Mould
 from .stops import read_stop
 from .think_tags import ThinkTags
@@ -46,25 +46,14 @@ from .thoughts import shown_thought
 from .usage import find_usage, merge_usage, read_usage
 
 TEXT = "text"
-_DULL = b'"finish_reason":null'  # of a frame that only goes on
 _ODD = ("reasoning_details", "refusal", "annotations", "images", "function_call", "extra_content")
 
 
 class ChatDecoder(SseDecoder):
     """Frames in, signals out; see `omniroute_hooks.SseDecoder`."""
 
-    marks = (
-        b'"usage":{',
-        b'"usage": {',
-        b'"finish_reason":"',
-        b'"finish_reason": "',
-        b"[DONE]",
-        b'"error"',
-        b"event:",
-    )
-
-    def __init__(self, watch: bool = False) -> None:
-        super().__init__(watch)
+    def __init__(self) -> None:
+        super().__init__()
         self._begun = False
         self._said = False
         self._stopped = False
@@ -73,50 +62,40 @@ class ChatDecoder(SseDecoder):
         self._thoughts = ThoughtPieces()
         self._think: ThinkTags | None = ThinkTags()
         self._halves: Halves | None = None  # only JSON that orjson refuses can hold half a character
-        self._body: bytearray | None = None  # an answer that turned out to be no stream
-        self._looked = False
+        self._body = PlainBody()  # an answer may turn out to be no stream
         self._mould = Mould()
         self._plain = False  # whether text goes through as it comes: no tags, no half characters
 
     def feed(self, chunk: bytes) -> list[Signal]:
         """Signals of all frames that are whole by now."""
-        if not self._looked:
-            chunk = chunk.removeprefix(b"\xef\xbb\xbf")
-            start = chunk.lstrip()[:1]
-            if start:
-                self._looked = True
-                if start in (b"{", b"[", b"<"):
-                    self._body = bytearray()
-        if self._body is not None:
-            self._body += chunk
-            if len(self._body) > MAX_FRAME_BYTES:
-                return [Broke(BrokenStream("The provider's answer is too long."))]
-            return []
         try:
-            splitter = self._splitter
-            return self._frames(splitter.skim(chunk, self.marks, _DULL) if self._watch else splitter.feed(chunk))
+            chunk = self._body.sift(chunk)
+            return self._frames(self._splitter.feed(chunk)) if chunk else []
         except BrokenStream as exc:
             return [Broke(exc)]
 
     def end(self) -> list[Signal]:
         """Signals of a last frame without a blank line, and of an answer that was no stream at all."""
-        if self._body is not None:
-            return signals_of_body(bytes(self._body))
+        if self._body.body is not None:
+            return self._body.signals()
         out = super().end()
-        if not self._watch:
-            self._flush(out)
+        self._flush(out)
         return out
 
     def _frames(self, raws: list[bytes]) -> list[Signal]:
         """As in the base, without a `Frame` for each of the commonest frames: this is the hottest loop there is."""
         out: list[Signal] = []
-        for raw in raws:
-            if self._watch and not self._marked(raw):
-                continue
-            text = self._mould.text(raw)
-            if text and self._plain:
-                out.append(TextDelta(TEXT, text))
-            elif raw.startswith(b"data: ") and b"\n" not in raw and b"\r" not in raw:
+        place = 0
+        while place < len(raws):
+            if self._plain:
+                texts = self._mould.texts(raws, place)
+                if texts:
+                    out += [TextDelta(TEXT, text) for text in texts]
+                    place += len(texts)
+                    continue
+            raw = raws[place]
+            place += 1
+            if raw.startswith(b"data: ") and b"\n" not in raw and b"\r" not in raw:
                 before = len(out)
                 self.frame("", raw[6:], out)
                 self._plain = self._begun and self._think is None and self._halves is None
@@ -335,8 +314,7 @@ class ChatDecoder(SseDecoder):
 
     def _done(self, out: list[Signal]) -> None:
         self._flush(out)
-        whole = self._said and self._calls.whole
-        if not self._stopped and (whole or self._watch):
+        if not self._stopped and self._said and self._calls.whole:
             # No reason was given, but the end mark has come and nothing is cut: the answer is whole.
             out.append(Stopped(Stop("other")))
         out.append(Terminal())

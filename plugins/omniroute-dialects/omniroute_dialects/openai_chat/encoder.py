@@ -28,8 +28,9 @@ from omniroute_hooks.events import (
     Finished,
     Started,
 )
-from omniroute_hooks.jsonio import dumps
+from omniroute_hooks.jsonio import dumps, dumps_text
 
+from ..hosted_tools import shown_words
 from ..line_safety import line_safe
 from .answer_out import (
     annotation_of,
@@ -38,7 +39,6 @@ from .answer_out import (
     image_of,
     is_legacy,
     seal_field,
-    shown_opaque,
     tools_of,
 )
 from .errors_out import render_error
@@ -52,13 +52,13 @@ class ChatEncoder:
     """One answer's stream. `encode` takes events in order and gives the bytes that say them."""
 
     def __init__(self, reply: Reply) -> None:
-        conversation = reply.conversation
+        conversation, began = reply.conversation, reply.began
         head = dumps(
             {
-                "id": f"chatcmpl-{reply.reply_id}",
+                "id": (began and began.id) or f"chatcmpl-{reply.reply_id}",
                 "object": "chat.completion.chunk",
-                "created": reply.created_s,
-                "model": reply.model,
+                "created": (began and began.created_s) or reply.created_s,
+                "model": (began and began.model) or reply.model,
             }
         )[:-1]
         self._head = b"data: " + head
@@ -95,18 +95,18 @@ class ChatEncoder:
                 kind = event.kind
                 if kind == "text":
                     self._shown += len(event.text)
-                    out.append(self._text + dumps(event.text) + self._end)
+                    out.append(self._text + dumps_text(event.text) + self._end)
                 elif kind == "tool":
                     if self._held is not None:
                         self._held.append(event.text)
                     else:
                         self._call_empty = False
-                        out.append(self._call_head + dumps(event.text) + self._call_end)
+                        out.append(self._call_head + dumps_text(event.text) + self._call_end)
                 elif kind == "thinking":
-                    out.append(self._thought + dumps(event.text) + self._end)
+                    out.append(self._thought + dumps_text(event.text) + self._end)
                     self._any_thought = True
                 elif kind == "refusal":
-                    out.append(self._refusal + dumps(event.text) + self._end)
+                    out.append(self._refusal + dumps_text(event.text) + self._end)
             else:
                 self._rest(event, out)
         return line_safe(b"".join(out))
@@ -145,7 +145,7 @@ class ChatEncoder:
 
     def _say(self, text: str, out: list[bytes]) -> None:
         self._shown += len(text)
-        out.append(self._text + dumps(text) + self._end)
+        out.append(self._text + dumps_text(text) + self._end)
 
     def _call_opened(self, part: ToolCall, out: list[bytes]) -> None:
         self._calls += 1
@@ -204,7 +204,7 @@ class ChatEncoder:
             self._delta({"images": [image_of(part, self._images)]}, out)
             self._images += 1
         elif isinstance(part, Opaque):
-            words = shown_opaque(part)
+            words = shown_words(part)
             if words:
                 self._say((GAP if self._shown else "") + words, out)
         elif isinstance(part, Audio | Refusal):

@@ -8,7 +8,8 @@ from typing import Any
 
 from omniroute_hooks.jsonio import dumps
 
-_TAGS = re.compile(r"<(?:script|style)\b.*?</(?:script|style)>|<[^>]{0,2000}>", re.IGNORECASE | re.DOTALL)
+from ..failures_in import one_line
+
 _TITLE = re.compile(r"<title[^>]{0,200}>([^<]{1,300})", re.IGNORECASE)
 
 
@@ -89,5 +90,5 @@ def status_in(value: Any) -> int | None:
 def page_words(text: str, status: int) -> str:
     """What a web page says in place of an error: its title, else its first words."""
     title = _TITLE.search(text)
-    words = title[1] if title else " ".join(_TAGS.sub(" ", text).split())[:300]
+    words = title[1] if title else one_line(text)[:300]
     return f"The provider answered with a web page ({status}): {words.strip()}"

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute_hooks import (
+    ERROR_BY_STATUS,
     BadRequest,
     ContextTooLong,
     Entitlement,
@@ -22,67 +23,43 @@ from omniroute_hooks import (
     QuotaExhausted,
     RateLimited,
     Refused,
-    TooLarge,
     UpstreamError,
     UpstreamTimeout,
+    retry_after_s,
 )
 from omniroute_hooks.jsonio import dumps, loads_upstream
 
-from ..retry_hints import retry_after_s
+from ..failures_in import BY_WORD, without_secrets
 from .error_words import page_words, status_in, words_in
 
 _MAX_WORDS = 4000  # characters of a provider's words that are kept
 _BY_STATUS: dict[int, type[GatewayError]] = {
+    **ERROR_BY_STATUS,
     400: BadRequest,
-    401: LoginExpired,
-    402: QuotaExhausted,
-    403: Entitlement,
-    404: ModelNotFound,
-    408: UpstreamTimeout,
     410: ModelNotFound,
-    413: TooLarge,
     415: BadRequest,
     422: BadRequest,
-    429: RateLimited,
-    503: Overloaded,
-    504: UpstreamTimeout,
     524: UpstreamTimeout,
-    529: Overloaded,
 }
 _BY_WORD: dict[str, type[GatewayError]] = {
-    "context_length_exceeded": ContextTooLong,
+    **BY_WORD,
     "exceed_context_size_error": ContextTooLong,
-    "insufficient_quota": QuotaExhausted,
-    "billing_hard_limit_reached": QuotaExhausted,
-    "billing_not_active": QuotaExhausted,
     "billing_error": QuotaExhausted,
     "insufficient_balance": QuotaExhausted,
     "exceeded_current_quota_error": QuotaExhausted,
-    "content_filter": Refused,
-    "content_policy_violation": Refused,
     "responsibleaipolicyviolation": Refused,
     "moderation_blocked": Refused,
     "data_inspection_failed": Refused,
-    "rate_limit_exceeded": RateLimited,
     "rate_limit_reached_error": RateLimited,
-    "rate_limit_error": RateLimited,
-    "too_many_requests": RateLimited,
     "resource_exhausted": RateLimited,
-    "model_not_found": ModelNotFound,
     "model_not_supported": ModelNotFound,
-    "invalid_api_key": LoginExpired,
-    "authentication_error": LoginExpired,
     "unauthenticated": LoginExpired,
-    "overloaded_error": Overloaded,
     "engine_overloaded_error": Overloaded,
     "unavailable": Overloaded,
-    "timeout": UpstreamTimeout,
     "deadline_exceeded": UpstreamTimeout,
     "permission_error": Entitlement,
     "permission_denied": Entitlement,
-    "invalid_request_error": BadRequest,
     "invalid_argument": BadRequest,
-    "server_error": UpstreamError,
     "internal_server_error": UpstreamError,
     "api_error": UpstreamError,
 }
@@ -110,7 +87,6 @@ _NO_MODEL = re.compile(
     r"(?:unknown|no such|invalid) model|not a valid model",
     re.IGNORECASE,
 )
-_SECRET = re.compile(r"\b((?:sk|gsk|xai|pk|rk|csk|nvapi|AIza|Bearer)[-_ ]?)[A-Za-z0-9_\-*.]{12,}")
 
 
 def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> GatewayError:
@@ -151,7 +127,7 @@ def holds_error(value: Mapping[str, Any]) -> bool:
 def _make(
     status: int | None, headers: Mapping[str, str], message: str, code: str | None, param: str | None, raw: str
 ) -> GatewayError:
-    message = _SECRET.sub(r"\1…", message.strip()[:_MAX_WORDS])
+    message = without_secrets(message.strip()[:_MAX_WORDS])
     hint_s = retry_after_s(headers, raw)
     kind = _kind(status, code, message or raw[:_MAX_WORDS], hint_s)
     if not message:

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from omniroute_hooks import Asked, Endpoint, Passed, Target
+from omniroute_hooks import Asked, Drop, Endpoint, Passed, Target
 from omniroute_hooks.jsonio import dumps
 from omniroute_hooks.rawjson import insert_field, replace_model
 
 from .request_in import parse_request
-from .request_out import PATH, render_body
+from .request_out import PATH, left_out_stops, render_body
 
 _ROLES = frozenset({"system", "developer", "user", "assistant", "tool", "function"})
 _PARTS = frozenset({"text", "image_url", "input_audio", "file", "refusal", "audio_url", "video_url"})
@@ -34,7 +34,7 @@ _FOREIGN_PARTS = frozenset(
         "redacted_thinking",
     }
 )
-_FOREIGN_FIELDS = ("input", "instructions", "system", "max_output_tokens", "stop_sequences", "text")
+_FOREIGN_FIELDS = frozenset({"input", "instructions", "system", "max_output_tokens", "stop_sequences", "text"})
 _ASKED = Asked(Endpoint("POST", "/v1/chat/completions", "generate"))
 _USAGE_WANTED = b'{"include_usage":true}'
 
@@ -42,17 +42,20 @@ _USAGE_WANTED = b'{"include_usage":true}'
 def pass_request(raw: bytes, body: Mapping[str, Any], target: Target, stream: bool) -> Passed:
     """The request as it came, as far as the provider takes it. Errors: `BadRequest` for a body that must be read
     and cannot be."""
-    shown = not stream or _asks_usage(body)
+    drop = None if not stream or _asks_usage(body) else _USAGE_ONLY
     if _is_foreign(body):
-        rendered = render_body(parse_request(body, _ASKED), target, stream, [])
-        return Passed(PATH, dumps(rendered), drop=None if shown else is_usage_only)
+        conversation = parse_request(body, _ASKED)
+        rendered = render_body(conversation, target, stream, [])
+        cut_at = left_out_stops(conversation, rendered)
+        return Passed(PATH, dumps(rendered), drop=drop, cut_at=cut_at)
     fixed = _fixed(body, target, stream)
     if fixed is not None:
-        return Passed(PATH, dumps(fixed), drop=None if shown else is_usage_only)
+        cut_at = () if "stop" in fixed else _stops(body)
+        return Passed(PATH, dumps(fixed), drop=drop, cut_at=cut_at)
     out = replace_model(raw, body, target.model)
     if stream and target.option("stream_usage", True) and "stream_options" not in body:
         out = insert_field(out, "stream_options", _USAGE_WANTED)
-    return Passed(PATH, out, drop=None if shown else is_usage_only)
+    return Passed(PATH, out, drop=drop)
 
 
 def is_usage_only(frame: bytes) -> bool:
@@ -63,6 +66,15 @@ def is_usage_only(frame: bytes) -> bool:
     return (b'"choices":[]' in frame or b'"choices": []' in frame) and b'"error"' not in frame
 
 
+_USAGE_ONLY = Drop((b'"choices":[]', b'"choices": []'), is_usage_only)
+
+
+def _stops(body: Mapping[str, Any]) -> tuple[str, ...]:
+    stop = body.get("stop")
+    words = [stop] if isinstance(stop, str) else stop if isinstance(stop, list) else []
+    return tuple(word for word in words if isinstance(word, str))
+
+
 def _asks_usage(body: Mapping[str, Any]) -> bool:
     options = body.get("stream_options")
     return isinstance(options, dict) and options.get("include_usage") is True
@@ -70,7 +82,7 @@ def _asks_usage(body: Mapping[str, Any]) -> bool:
 
 def _is_foreign(body: Mapping[str, Any]) -> bool:
     """Whether the body has the shape of another format."""
-    if any(body.get(name) is not None for name in _FOREIGN_FIELDS):
+    if not _FOREIGN_FIELDS.isdisjoint(body) and any(body.get(name) is not None for name in _FOREIGN_FIELDS):
         return True
     tools = body.get("tools")
     if isinstance(tools, list) and any(_is_foreign_tool(tool) for tool in tools):

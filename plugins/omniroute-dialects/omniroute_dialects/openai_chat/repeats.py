@@ -8,6 +8,7 @@ parsed. A frame that fits in any other way than by one JSON string in the middle
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 import orjson
@@ -45,13 +46,23 @@ class Mould:
         self._head, self._tail = raw[:start], raw[end:]
         self._least = len(self._head) + len(self._tail) + 2
 
-    def text(self, raw: bytes) -> str | None:
-        """The text of a frame that fits; None where it has to be read."""
-        head = self._head
-        if not head or len(raw) < self._least or not raw.startswith(head) or not raw.endswith(self._tail):
-            return None
+    def texts(self, raws: Sequence[bytes], start: int) -> list[str]:
+        """The texts of the frames from ``start`` on, up to the first that has to be read. None of them is empty."""
+        head, tail, least = self._head, self._tail, self._least
+        found: list[str] = []
+        if not head:
+            return found
+        begin, end = len(head), len(tail)
+        loads = orjson.loads
         try:
-            value = orjson.loads(raw[len(head) : len(raw) - len(self._tail)])
+            for place in range(start, len(raws)):
+                raw = raws[place]
+                if len(raw) < least or not raw.startswith(head) or not raw.endswith(tail):
+                    break
+                value = loads(raw[begin : len(raw) - end])
+                if type(value) is not str or not value:
+                    break
+                found.append(value)
         except orjson.JSONDecodeError:
-            return None
-        return value if type(value) is str else None
+            pass
+        return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from omniroute_hooks import (
@@ -22,6 +22,7 @@ from omniroute_hooks import (
 from omniroute_hooks.conversation import Effort
 from omniroute_hooks.jsonio import json_type
 
+from ..bound import bound_tools
 from ..effort import LADDER
 from ..fields import Fields
 from .content import read_content
@@ -86,16 +87,32 @@ def _parse(body: Mapping[str, Any]) -> Conversation:
         previous_answer_id=fields.text("previous_response_id"),
         store=fields.flag("store"),
         include_usage=include_usage,
+        bound=tuple(_bound(body)),
         ext=_ext(fields),
     )
     fields.check()
     return conversation
 
 
+def _bound(body: Mapping[str, Any]) -> Iterator[str]:
+    """What only a provider of this dialect knows or can do; see `Conversation`."""
+    if body.get("previous_response_id") is not None:
+        yield "previous_response_id"
+    modalities = body.get("modalities")
+    if isinstance(modalities, list) and any(word != "text" for word in modalities):
+        yield "modalities"
+    for position, message in enumerate(messages if isinstance(messages := body.get("messages"), list) else ()):
+        if isinstance(message, dict) and isinstance(message.get("audio"), dict):
+            yield f"messages[{position}].audio"  # an answer in sound, by its id
+    yield from bound_tools(body)
+
+
 def _ext(fields: Fields) -> dict[str, Any]:
     """The fields nobody has read, and ``functions``, so that the answer takes the same deprecated form."""
     rest = {name: value for name, value in fields.rest().items() if value is not None}
-    return {**rest, "functions": fields.raw("functions")} if fields.has("functions") else rest
+    if fields.has("functions"):
+        rest["functions"] = fields.raw("functions")
+    return {OPENAI_CHAT: rest} if rest else {}
 
 
 def _model(fields: Fields) -> str:

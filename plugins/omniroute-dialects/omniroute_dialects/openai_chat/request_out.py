@@ -6,6 +6,7 @@ takes; fields of a caller of this dialect stay, unknown ones included.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from omniroute_hooks import (
@@ -18,7 +19,9 @@ from omniroute_hooks import (
     Unsupported,
 )
 
+from ..answer_room import answer_room
 from ..effort import effort_of, fit_effort
+from .continuing import going_on
 from .messages_out import render_messages
 from .tools_out import render_format, render_tools
 
@@ -33,7 +36,14 @@ def render_request(conversation: Conversation, target: Target, stream: bool) -> 
     _refuse(conversation, stream, same)
     losses: list[Loss] = []
     body = render_body(conversation, target, stream, losses)
-    return Rendered(PATH, body, losses=tuple(losses))
+    rendered = Rendered(PATH, body, losses=tuple(losses), cut_at=left_out_stops(conversation, body))
+    return going_on(rendered, target) if conversation.begun else rendered
+
+
+def left_out_stops(conversation: Conversation, body: Mapping[str, Any]) -> tuple[str, ...]:
+    """The stop strings for which a rendered body has no place."""
+    sent = body.get("stop") or ()
+    return tuple(word for word in conversation.stop if word not in sent)
 
 
 def render_body(conversation: Conversation, target: Target, stream: bool, losses: list[Loss]) -> dict[str, Any]:
@@ -45,12 +55,16 @@ def render_body(conversation: Conversation, target: Target, stream: bool, losses
     }
     body |= render_tools(conversation, target, losses, same)
     body |= _sampling(conversation, losses, same)
-    if conversation.max_tokens is not None:
-        body[str(target.option("max_tokens_field", "max_tokens"))] = conversation.max_tokens
+    room = answer_room(conversation, target, losses)
+    if room is not None:
+        body[str(target.option("max_tokens_field", "max_tokens"))] = room
+    refused = target.option("unsupported") or ()
     if conversation.stop:
-        body["stop"] = list(conversation.stop[:MAX_STOPS])
-        if len(conversation.stop) > MAX_STOPS:
-            losses.append(Loss("stop", "drop", f"only the first {MAX_STOPS} are sent"))
+        most = 0 if "stop" in refused else int(target.option("max_stops", MAX_STOPS))
+        if most:
+            body["stop"] = list(conversation.stop[:most])
+        if len(conversation.stop) > most:
+            losses.append(Loss("stop", "emulate", f"the first {most} are sent; at the others the answer is cut"))
     body |= _reasoning(conversation, target, losses, same)
     if conversation.format is not None:
         body["response_format"] = render_format(conversation.format, same)
@@ -68,13 +82,18 @@ def render_body(conversation: Conversation, target: Target, stream: bool, losses
         if target.option("stream_usage", True):
             body["stream_options"] = {"include_usage": True}
     if same:
-        for name, value in conversation.ext.items():
+        for name, value in _own(conversation).items():
             if name != "functions":
                 body.setdefault(name, value)
-    for name in target.option("unsupported") or ():
+    for name in refused:
         if body.pop(name, None) is not None:
             losses.append(Loss(name, "drop", "the provider does not take it"))
     return body
+
+
+def _own(conversation: Conversation) -> Mapping[str, Any]:
+    """The fields that only this dialect knows."""
+    return conversation.ext.get(OPENAI_CHAT) or {}
 
 
 def _refuse(conversation: Conversation, stream: bool, same: bool) -> None:
@@ -84,7 +103,7 @@ def _refuse(conversation: Conversation, stream: bool, same: bool) -> None:
         raise Unsupported("n: only one answer at a time can be translated.")
     if (sampling.logprobs or sampling.top_logprobs) and (stream or not same):
         raise Unsupported("logprobs: they cannot be translated.")
-    if same and "audio" in (conversation.ext.get("modalities") or ()):
+    if same and "audio" in (_own(conversation).get("modalities") or ()):
         raise Unsupported("modalities: sound cannot be translated.")
 
 

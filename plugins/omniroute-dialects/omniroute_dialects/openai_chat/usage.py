@@ -11,6 +11,7 @@ from typing import Any
 from omniroute_hooks import OPENAI_CHAT, Usage
 from omniroute_hooks.conversation import NO_EXT
 
+_MOST = 10**15  # nobody has used more tokens than this
 _READ = frozenset(
     [
         "prompt_tokens",
@@ -63,15 +64,15 @@ def read_usage(raw: Mapping[str, Any]) -> Usage | None:
     if prompt is None and completion is None:
         return None
     prompt, completion = prompt or 0, completion or 0
-    cached = _count(inside, "cached_tokens")
+    cached = _count(inside, "cached_tokens") if inside else None
     if cached is None:
         cached = _count(raw, "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens") or 0
-    written = _count(inside, "cache_write_tokens", "cache_creation_tokens")
+    written = _count(inside, "cache_write_tokens", "cache_creation_tokens") if inside else None
     if written is None:
         written = _count(raw, "cache_creation_input_tokens") or 0
     cached = min(cached, prompt)
     written = min(written, prompt - cached)
-    reasoning = _count(outside, "reasoning_tokens")
+    reasoning = _count(outside, "reasoning_tokens") if outside else None
     if reasoning is None:
         reasoning = _count(raw, "reasoning_tokens") or 0
     total = _count(raw, "total_tokens") or 0
@@ -83,15 +84,17 @@ def read_usage(raw: Mapping[str, Any]) -> Usage | None:
     else:
         reasoning = min(reasoning, completion)
         visible = completion - reasoning
-    extra = {name: value for name, value in raw.items() if name not in _READ and value is not None}
+    extra: Mapping[str, Any] = NO_EXT
+    if not raw.keys() <= _READ:
+        extra = {name: value for name, value in raw.items() if name not in _READ and value is not None}
     return Usage(
         input_fresh=prompt - cached - written,
         cache_read=cached,
         cache_write_other=written,
         output_visible=visible,
         reasoning=reasoning,
-        audio_input=_count(inside, "audio_tokens") or 0,
-        audio_output=_count(outside, "audio_tokens") or 0,
+        audio_input=(_count(inside, "audio_tokens") or 0) if inside else 0,
+        audio_output=(_count(outside, "audio_tokens") or 0) if outside else 0,
         ext={OPENAI_CHAT: extra} if extra else NO_EXT,
     )
 
@@ -135,6 +138,8 @@ def _dict(raw: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
 def _count(raw: Mapping[str, Any], *names: str) -> int | None:
     for name in names:
         value = raw.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e15:
+        if type(value) is int and 0 <= value < _MOST:
+            return value
+        if type(value) is float and 0 <= value < _MOST:
             return int(value)
     return None

@@ -23,6 +23,7 @@ from omniroute_hooks import Dialect, Endpoint, hookimpl
 
 from .answer_in import parse_answer
 from .answer_out import render_answer
+from .broken_off import BrokenOff
 from .counting import COUNTING
 from .decoder import Decoder
 from .encoder import Encoder
@@ -51,7 +52,7 @@ DIALECT = Dialect(
     parse_error=parse_error,
     counting=COUNTING,
     heartbeat=b": keep-alive\n\n",
-    resumable=False,  # every event names the item that it belongs to
+    encoder_after=BrokenOff,  # every event names the item that it belongs to
     forwards=frozenset(
         {
             "conversation_id",

@@ -9,7 +9,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from omniroute_hooks import Answer, Image, Opaque, Part, Refusal, Reply, Seal, Text, Thinking, ToolCall
-from omniroute_hooks.blocks import stand_in
 from omniroute_hooks.events import (
     BlockClosed,
     BlockDelta,
@@ -23,6 +22,7 @@ from omniroute_hooks.events import (
 from omniroute_hooks.jsonio import dumps
 
 from ..blobs import data_url
+from ..hosted_tools import shown_words
 from ..line_safety import line_safe
 from .calls_out import CallPlan, CallPlans, empty_item, function_plan, native_item, unwrapped
 from .citations import write_annotation
@@ -101,7 +101,7 @@ class Encoder:
     def _failed(self, event: Failed) -> None:
         items, error = self._items, failed_error(event.error)
         if self._envelope is None:
-            # The stream so far was the provider's own: its ids and numbers are not known here.
+            # Nothing of the answer has been said, so there is none to tell the end of.
             items.event("error", {**error, "param": None, "error": {"type": "server_error", **error}})
             return
         item, parts = items.item, event.partial.parts
@@ -286,8 +286,8 @@ class Encoder:
             self._items.native({"output_format": form, **item, "result": part.source.data})
         elif isinstance(part, Image) and (url := data_url(part.source)) is not None:
             self._at_once("text", Text(f"![image]({url})"))
-        elif isinstance(part, Opaque) and (words := stand_in(part)) is not None:
-            self._at_once("text", words)
+        elif isinstance(part, Opaque) and (words := shown_words(part)):
+            self._at_once("text", Text(words))
 
     def _at_once(self, kind: BlockKind, part: Part) -> None:
         """A part that is usually streamed, as a stream of one piece."""

@@ -5,12 +5,11 @@ Source: facts/dialects 2.16; https://platform.openai.com/docs/guides/error-codes
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Mapping
 from typing import Any
 
 from omniroute_hooks import (
+    ERROR_BY_STATUS,
     BadRequest,
     ContextTooLong,
     Entitlement,
@@ -21,31 +20,18 @@ from omniroute_hooks import (
     QuotaExhausted,
     RateLimited,
     Refused,
-    TooLarge,
-    Unavailable,
     UpstreamError,
     UpstreamTimeout,
+    retry_after_s,
 )
 from omniroute_hooks.jsonio import loads_upstream
 
-from ..retry_hints import retry_after_s
+from ..failures_in import BY_WORD, plain_words, without_secrets
+from ..failures_out import openai_error
 
 Json = dict[str, Any]
-_LONGEST_PAGE = 500  # characters kept of an answer that is not JSON
-_TAGS = re.compile(r"<(?:script|style).*?</(?:script|style)>|<[^>]*>", re.IGNORECASE | re.DOTALL)
+_LONGEST_HINT = 20_000  # bytes of a body that are searched for a time to wait
 
-# kind -> (type, code) of the error body
-_WORDS = {
-    "bad_request": ("invalid_request_error", None),
-    "context_length": ("invalid_request_error", "context_length_exceeded"),
-    "auth": ("invalid_request_error", "invalid_api_key"),
-    "permission": ("permission_error", None),
-    "not_found": ("invalid_request_error", None),
-    "too_large": ("invalid_request_error", "request_too_large"),
-    "rate": ("rate_limit_error", "rate_limit_exceeded"),
-    "billing": ("insufficient_quota", "insufficient_quota"),
-    "filtered": ("invalid_request_error", "content_filter"),
-}
 # kind -> code of a failed answer; clients stop at invalid_prompt and try again after server_error
 _FAILED = {
     "context_length": "context_length_exceeded",
@@ -58,27 +44,15 @@ _FAILED = {
 }
 
 _BY_CODE: dict[str, type[GatewayError]] = {
-    "context_length_exceeded": ContextTooLong,
-    "insufficient_quota": QuotaExhausted,
-    "billing_hard_limit_reached": QuotaExhausted,
-    "billing_not_active": QuotaExhausted,
+    **BY_WORD,
     "usage_limit_reached": QuotaExhausted,
     "usage_not_included": Entitlement,
     "quota_exceeded": QuotaExhausted,
-    "rate_limit_exceeded": RateLimited,
-    "rate_limit_error": RateLimited,
-    "too_many_requests": RateLimited,
     "slow_down": Overloaded,
     "server_is_overloaded": Overloaded,
-    "overloaded_error": Overloaded,
     "engine_overloaded": Overloaded,
-    "invalid_api_key": LoginExpired,
     "invalid_authentication": LoginExpired,
-    "authentication_error": LoginExpired,
     "token_expired": LoginExpired,
-    "model_not_found": ModelNotFound,
-    "content_filter": Refused,
-    "content_policy_violation": Refused,
     "responsible_ai_policy_violation": Refused,
     "bio_policy": Refused,
     "misalignment_policy_violation": Refused,
@@ -89,27 +63,10 @@ _BY_CODE: dict[str, type[GatewayError]] = {
     "unsupported_parameter": BadRequest,
     "unsupported_value": BadRequest,
     "invalid_value": BadRequest,
-    "invalid_request_error": BadRequest,
     "data_residency_mismatch": BadRequest,
-    "server_error": UpstreamError,
-    "timeout": UpstreamTimeout,
     "vector_store_timeout": UpstreamTimeout,
 }
-_BY_STATUS: dict[int, type[GatewayError]] = {
-    400: BadRequest,
-    401: LoginExpired,
-    402: QuotaExhausted,
-    403: Entitlement,
-    404: ModelNotFound,
-    408: UpstreamTimeout,
-    409: UpstreamError,
-    413: TooLarge,
-    422: BadRequest,
-    429: RateLimited,
-    503: Overloaded,
-    504: UpstreamTimeout,
-    529: Overloaded,
-}
+_BY_STATUS: dict[int, type[GatewayError]] = {**ERROR_BY_STATUS, 409: UpstreamError}
 _TOO_LONG = (
     "context length",
     "context window",
@@ -126,22 +83,7 @@ _NO_MODEL = ("does not exist", "not supported when using", "model not found", "u
 
 def render_error(error: GatewayError, request_id: str) -> tuple[int, Json]:
     """HTTP status and body. Wrong fields and failed attempts are listed beside the vendor's own fields."""
-    kind, code = _WORDS.get(error.kind, ("server_error", None))
-    body: Json = {
-        "message": error.message,
-        "type": kind,
-        "param": error.details[0].path if error.details else None,
-        "code": code or error.code,
-    }
-    if error.details:
-        body["details"] = [{"path": d.path, "problem": d.problem} for d in error.details]
-    if isinstance(error, Unavailable):
-        body["attempts"] = list(error.attempts)
-    if error.upstream_code is not None:
-        body["upstream_code"] = error.upstream_code
-    if error.upstream_status is not None:
-        body["upstream_status"] = error.upstream_status
-    return error.status, {"error": body, "request_id": request_id}
+    return error.status, {"error": openai_error(error), "request_id": request_id}
 
 
 def failed_error(error: GatewayError) -> Json:
@@ -159,20 +101,12 @@ def parse_error(status: int, headers: Mapping[str, str], body: bytes) -> Gateway
         value = loads_upstream(body)
     except (ValueError, RecursionError):
         value = None
-    text = body[: _LONGEST_PAGE * 40].decode("utf-8", "replace")
     message, words, code = _parts(value)
     if not message:
-        page = _plain(text)
-        message = page if page else f"The provider answered {status} without a word."
-    hint = retry_after_s(headers, text if value is not None else message)
+        message = plain_words(body) or f"The provider answered {status} without a word."
+    said = message if value is None else body[:_LONGEST_HINT].decode("utf-8", "replace")
+    hint = retry_after_s(headers, said)
     return _made(_class_of(status, words, message), message, hint, status, code)
-
-
-def _plain(text: str) -> str:
-    """A body that is no JSON, as one line; of a web page, what people would read."""
-    if text.lstrip().startswith("<"):
-        text = html.unescape(_TAGS.sub(" ", text))
-    return " ".join(text.split())[:_LONGEST_PAGE]
 
 
 def stream_error(value: Any) -> GatewayError:
@@ -194,7 +128,7 @@ def _made(
 ) -> GatewayError:
     if kind is LoginExpired and status is None:
         status = 401
-    return kind(message, retry_after_s=hint, upstream_status=status, upstream_code=code)
+    return kind(without_secrets(message), retry_after_s=hint, upstream_status=status, upstream_code=code)
 
 
 def _parts(value: Any) -> tuple[str, tuple[str, ...], str | None]:

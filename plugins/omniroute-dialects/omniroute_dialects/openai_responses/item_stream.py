@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniroute_hooks.jsonio import dumps
+from omniroute_hooks.jsonio import dumps, dumps_text
 
 from ..names import fit
 from .vocabulary import LONGEST_ID, minted
@@ -37,7 +37,7 @@ class ItemStream:
 
     def delta(self, prefix: bytes, text: str) -> None:
         """One event of which all is ready but the text; ``prefix`` is from `delta_prefix`."""
-        self.out.append(b'%b%b,"sequence_number":%d}\n\n' % (prefix, dumps(text), self.number))
+        self.out.append(b'%b%b,"sequence_number":%d}\n\n' % (prefix, dumps_text(text), self.number))
         self.number += 1
 
     def begin(self, item: Json, added: Json | None = None) -> None:

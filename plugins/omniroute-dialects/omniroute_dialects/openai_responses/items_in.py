@@ -40,14 +40,15 @@ _OF_THE_MODEL = {"program", "mcp_list_tools", "mcp_approval_request", "additiona
 class ItemReader:
     """Reads items one after another into ``turns``.
 
-    ``tools`` are definitions that came among the items, ``reference`` the id of an item or state that only the
-    provider holds.
+    ``tools`` are definitions that came among the items, ``reference`` the id of an item that only the provider
+    holds, ``bound`` the paths of all items that nobody else can read.
     """
 
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self.tools: list[Tool | ServerTool] = []
         self.reference: str | None = None
+        self.bound: list[str] = []
         self._model: list[Part] = []
         self._results: list[Part] = []
         self._of_calls: dict[str, Seal] = {}
@@ -205,6 +206,10 @@ class ItemReader:
             reference = item.text("id", required=True)
             if reference and not reference.startswith("rs_"):
                 self.reference = self.reference or reference
+                self.bound.append(f"{item.path}.id")
+        elif kind == "compaction" or (kind == "image_generation_call" and item.has("id") and not item.has("result")):
+            # The history in a form that its maker alone can read; an image that is not here, but there.
+            self.bound.append(item.path)
         elif kind in ("additional_tools", TOOL_SEARCH.output):
             self._found(item)
         if kind.endswith("_call") or kind in _OF_THE_MODEL:

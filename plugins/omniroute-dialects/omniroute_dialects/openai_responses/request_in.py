@@ -23,6 +23,7 @@ from omniroute_hooks import (
 from omniroute_hooks.conversation import Effort
 from omniroute_hooks.jsonio import json_type
 
+from ..bound import bound_files, bound_tools
 from ..fields import Fields
 from .items_in import ItemReader
 from .tools_in import parse_choice, parse_tools
@@ -56,6 +57,7 @@ ECHOED = (
     "user",
 )
 _SESSION_HEADERS = ("session_id", "session-id", "thread-id")
+_STATE = ("previous_response_id", "conversation", "prompt")
 _EFFORTS = frozenset(get_args(Effort))
 
 
@@ -110,6 +112,12 @@ def parse_request(body: Json, asked: Asked) -> Conversation:
         cache_key=f.text("prompt_cache_key"),
         previous_answer_id=state or reader.reference,
         store=f.flag("store"),
+        bound=(
+            *(name for name in _STATE if body.get(name) is not None),
+            *reader.bound,
+            *bound_files(reader.turns, "input.content.file_id"),
+            *bound_tools(body),
+        ),
         ext={ID: {**f.rest(), **text_rest}, ECHO: {k: body[k] for k in ECHOED if body.get(k) is not None}},
     )
     f.check()

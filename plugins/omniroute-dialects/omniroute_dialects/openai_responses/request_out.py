@@ -22,6 +22,7 @@ from omniroute_hooks import (
 )
 from omniroute_hooks.sealing import opens_for
 
+from ..answer_room import answer_room
 from ..attribution import without_attribution
 from ..effort import effort_of, fit_effort
 from ..names import fit, name_codec
@@ -50,7 +51,7 @@ def render_request(conversation: Conversation, target: Target, stream: bool) -> 
     body.update(render_tools(c, target, names, losses))
     body.update(_reasoning(c, target, losses))
     body.update(_text(c))
-    body.update(_limits(c, losses))
+    body.update(_limits(c, target, losses))
     body.update(_identity(c, losses))
     if stream:
         body["stream"] = True
@@ -61,10 +62,12 @@ def render_request(conversation: Conversation, target: Target, stream: bool) -> 
         if not c.store and _wants_seals(c, target):
             body["include"] = [_SEALED]
         _name_json(c, body, losses)
-    return Rendered(PATH, fitted(body, target) or body, losses=tuple(losses))
+    return Rendered(PATH, fitted(body, target) or body, losses=tuple(losses), cut_at=c.stop)
 
 
 def _refuse(c: Conversation) -> None:
+    if c.begun:  # an answer at the end of the input is a finished one here, and the next would be another
+        raise Unsupported("The provider does not go on with an answer that is begun.")
     if c.dialect == ID:
         return
     if c.sampling.n is not None and c.sampling.n > 1:
@@ -171,12 +174,13 @@ def _text(c: Conversation) -> Json:
     return {"text": out} if out else {}
 
 
-def _limits(c: Conversation, losses: list[Loss]) -> Json:
+def _limits(c: Conversation, target: Target, losses: list[Loss]) -> Json:
     s = c.sampling
     out: Json = {}
-    if c.max_tokens is not None:
-        out["max_output_tokens"] = c.max_tokens if c.dialect == ID else max(c.max_tokens, _LEAST_OUTPUT)
-        if out["max_output_tokens"] != c.max_tokens:
+    room = answer_room(c, target, losses)
+    if room is not None:
+        out["max_output_tokens"] = room if c.dialect == ID else max(room, _LEAST_OUTPUT)
+        if out["max_output_tokens"] > room:
             losses.append(Loss("max_tokens", "emulate", f"raised to the vendor's least, {_LEAST_OUTPUT}"))
     for name in ("temperature", "top_p", "top_logprobs"):
         value = getattr(s, name)
@@ -186,7 +190,7 @@ def _limits(c: Conversation, losses: list[Loss]) -> Json:
         if getattr(s, name):
             losses.append(Loss(name, "drop"))
     if c.stop:
-        losses.append(Loss("stop", "drop", "this dialect has no stop strings"))
+        losses.append(Loss("stop", "emulate", "this dialect has no stop strings: the answer is cut at them"))
     return out
 
 
