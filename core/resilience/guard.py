@@ -24,7 +24,7 @@ from . import breaker as breaking
 from . import cooldown as resting
 from .breaker import Breaker
 from .cooldown import Cooldown, Cooldowns
-from .keeping import Keeper, LiveStore
+from .keeping import Board, Keeper
 from .latency import Latencies, Sample
 from .pacing import Limits, Pacing
 from .passage import Passage, Slot
@@ -340,6 +340,8 @@ class Resilience:
         breakers = sum(breaker.open_until_s is not None for breaker in ended)
         active = self._cooldowns.active(now_s)
         cooldowns = self._end(lambda id_, c: ids is None or id_ in ids)
+        if self._keeper is not None:
+            self._keeper.note_reset(provider_id, connection_ids)
         return breakers, sum(key in active for key in cooldowns)
 
     def _end(self, chosen: Callable[[str, Cooldown], bool]) -> list[str]:
@@ -348,14 +350,14 @@ class Resilience:
             self._cooldowns.end(key)
         return keys
 
-    # over a restart -------------------------------------------------------------------------------------------
+    # over a restart, and in other processes -------------------------------------------------------------------
 
-    async def restore(self, store: LiveStore) -> None:
-        """Takes up what an earlier process has left in the store, and keeps there what happens from now on.
+    async def restore(self, board: Board) -> None:
+        """Takes up what earlier processes have left on the board, and tells there what happens from now on.
 
-        Once, before the first request, in the loop that serves. Errors: the store's.
+        Once, before the first request, in the loop that serves. Errors: the board's.
         """
-        keeper = Keeper(store, self.clock, self._wall)
+        keeper = Keeper(board, self.clock, self._wall, self._close_breakers)
         try:
             found = await keeper.restored()
         except BaseException:
@@ -364,6 +366,15 @@ class Resilience:
         for cooldown in found:
             self._cooldowns.put(cooldown)
         self._keeper = keeper
+
+    async def follow(self) -> None:
+        """Takes up what other processes have told since the last time. Not for the hot path."""
+        if self._keeper is not None and await self._keeper.follow(self._cooldowns):
+            self._pacing.recheck()  # who waits for its turn at somebody who rests now may go elsewhere
+
+    def _close_breakers(self, provider_id: str | None) -> None:
+        for id_ in tuple(self._breakers) if provider_id is None else (provider_id,):
+            self._breakers.pop(id_, None)
 
     def _note(self, key: str, cooldown: Cooldown | None) -> None:
         if self._keeper is not None:

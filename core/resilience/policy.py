@@ -13,8 +13,9 @@ import attrs
 from attrs import field
 from omniroute_hooks import BadRequest
 
-from core.admin import bodies
-from core.admin.bodies import Between, body
+from core import bodies
+from core.bodies import body
+from core.rules import Between
 
 Json = Any
 T = TypeVar("T")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from omniroute_hooks.errors import NotFound
@@ -12,7 +13,7 @@ from core.store.part import StorePart, new_id, require_known
 from core.store.records import NodeRecord
 from core.store.tables import ConnectionRow, NodeRow
 
-CHANGEABLE = frozenset({"name", "prefix", "api_type", "base_url", "chat_path", "models_path"})
+CHANGEABLE = frozenset({"name", "prefix", "api_type", "base_url", "chat_path", "models_path", "provider_specific_data"})
 
 
 class Nodes(StorePart):
@@ -35,6 +36,7 @@ class Nodes(StorePart):
         api_type: str | None = None,
         chat_path: str | None = None,
         models_path: str | None = None,
+        provider_specific_data: Mapping[str, Any] | None = None,
     ) -> NodeRecord:
         """Add a node; its id is ``<type>-<uuid>``. Errors: `Conflict` when another node has that prefix."""
         node_id, now_s = f"{type}-{new_id()}", self._clock()
@@ -49,6 +51,7 @@ class Nodes(StorePart):
                 base_url=base_url,
                 chat_path=chat_path,
                 models_path=models_path,
+                provider_specific_data=dict(provider_specific_data or {}),
                 created_at=now_s,
                 updated_at=now_s,
             ).execute(db)

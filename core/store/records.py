@@ -51,6 +51,7 @@ class NodeRecord:
     base_url: str
     chat_path: str | None = None
     models_path: str | None = None
+    provider_specific_data: Mapping[str, Any] = field(factory=dict)
     created_at: float
     updated_at: float
 
@@ -111,6 +112,20 @@ class LoginRecord:
     data: Mapping[str, Any] = field(repr=False)
     created_at: float
     expires_at: float
+
+
+@frozen(kw_only=True)
+class RestRecord:
+    """What became of one rest: ``value`` tells how it stands, None that it has ended.
+
+    ``changed_at`` and ``expires_at`` unix seconds; ``writer`` the process that says so.
+    """
+
+    key: str
+    value: Any
+    changed_at: float
+    expires_at: float
+    writer: str = ""
 
 
 @frozen(kw_only=True)

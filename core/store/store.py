@@ -22,13 +22,14 @@ from core.store.logins import Logins
 from core.store.migrations import Migration, known_migrations
 from core.store.nodes import Nodes, all_nodes
 from core.store.records import StoreContents
+from core.store.rests import Rests
 from core.store.tables import VaultCheckRow
 from core.store.vault import Vault, open_vault
 
 FILE_NAME = "omniroute.db"
 
 
-class Store(Connections, Nodes, Combos, ApiKeys, KeyValues, Logins, Coordination):
+class Store(Connections, Nodes, Combos, ApiKeys, KeyValues, Logins, Rests, Coordination):
     """The open store. ``async with await Store.open(settings) as store: ...``"""
 
     @classmethod

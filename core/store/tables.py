@@ -62,6 +62,7 @@ class NodeRow(Row):
     base_url = TextField()
     chat_path = TextField(null=True)
     models_path = TextField(null=True)
+    provider_specific_data = JsonField()
     created_at = DoubleField()
     updated_at = DoubleField()
 
@@ -154,6 +155,20 @@ class LiveStateRow(Row):
         table_name = "live_state"
 
 
+class RestRow(Row):
+    """``value`` null: it has ended. ``revision`` the number of the write."""
+
+    key = TextField(primary_key=True)
+    value = JsonField()
+    changed_at = DoubleField()
+    expires_at = DoubleField()
+    writer = TextField()
+    revision = IntegerField(index=True)
+
+    class Meta:
+        table_name = "rests"
+
+
 class ConfigVersionRow(Row):
     """The one row with id 1."""
 
@@ -193,6 +208,7 @@ ALL_TABLES: tuple[type[Row], ...] = (
     LoginRow,
     LeaseRow,
     LiveStateRow,
+    RestRow,
     ConfigVersionRow,
     VaultCheckRow,
     SchemaVersionRow,

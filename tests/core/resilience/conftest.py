@@ -1,66 +1,24 @@
-"""An event loop whose time only passes when everybody waits: hours of traffic in moments, always the same."""
+"""Clocks for the tests of this package."""
 
 from __future__ import annotations
 
-import asyncio
-import selectors
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 import pytest
+import virtual_time
+from clock import Clock
 
 T = TypeVar("T")
-
-
-class _Leaping(selectors.DefaultSelector):
-    loop: VirtualLoop
-
-    def select(self, timeout: float | None = None) -> Any:
-        ready = super().select(0)
-        if not ready:
-            assert timeout is not None, "everybody waits, and nothing will ever happen"
-            self.loop.now_s += max(0.0, timeout)
-        return ready
-
-
-class VirtualLoop(asyncio.SelectorEventLoop):
-    """``now_s`` is its time."""
-
-    def __init__(self) -> None:
-        self.now_s = 1000.0
-        selector = _Leaping()
-        selector.loop = self
-        super().__init__(selector)
-
-    def time(self) -> float:
-        return self.now_s
 
 
 @pytest.fixture
 def virtually() -> Callable[[Coroutine[Any, Any, T]], T]:
     """Runs a coroutine in virtual time; in it, ``asyncio.get_running_loop().time`` is the clock."""
 
-    def run(work: Coroutine[Any, Any, T]) -> T:
-        with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-            return runner.run(work)
-
-    return run
-
-
-class Clock:
-    """A clock that a test sets."""
-
-    def __init__(self) -> None:
-        self.now_s = 5000.0
-
-    def __call__(self) -> float:
-        return self.now_s
-
-    def pass_(self, seconds: float) -> float:
-        self.now_s += seconds
-        return self.now_s
+    return virtual_time.run
 
 
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(5000.0)

@@ -18,7 +18,7 @@ import pytest
 from omniroute_hooks import QuotaExhausted, RateLimited
 
 from core.resilience.guard import Resilience
-from core.resilience.keeping import PREFIX, Keeper, as_kept, as_rest
+from core.resilience.keeping import Keeper, as_kept, as_rest
 from core.settings import Settings
 from core.store.store import Store
 
@@ -41,7 +41,7 @@ async def main():
     for key, error, scope in (
         ({KEY!r}, RateLimited("slow down", retry_after_s={REST_S}), "connection"),
         (("acme", "apikey", "c2", "big/m"), RateLimited("slow down", retry_after_s={REST_S}), "model"),
-        (("acme", "apikey", "c3", "m"), UpstreamError("HTTP 500"), "connection"),
+        (("acme", "apikey", "c3", "m"), UpstreamError("HTTP 500", retry_after_s=1), "connection"),
     ):
         async with guard.slot(*key) as passage:
             passage.failed(error, scope)
@@ -82,7 +82,7 @@ async def test_rests_hold_after_a_kill(tmp_path):
         assert REST_S - 60 < verdict.retry_at_s - now_s <= REST_S
         assert not guard.verdict("acme", "apikey", "c2", "big/m", now_s).ok
         assert guard.verdict("acme", "apikey", "c2", "small", now_s).ok
-        # A rest of three seconds is over before anybody could ask again, and was not worth a write.
+        # A rest of one second is over before anybody could ask again, and was not worth a write.
         assert {cooldown.key for cooldown in guard.live().cooldowns} == {"c1", "c2/big/m"}
         await guard.aclose()
 
@@ -108,7 +108,8 @@ async def test_what_has_ended_does_not_come_back(tmp_path):
         third = await started(store)
         assert [cooldown.key for cooldown in third.live().cooldowns] == ["c2"]
         await third.aclose()
-        assert set(await store.live_values()) == {f"{PREFIX}c2"}
+        _, records = await store.rests_since(0)
+        assert [r.key for r in records if r.value is not None and r.key[0] != "/"] == ["c2"]
 
 
 async def test_probes_of_a_long_rest_go_on_where_they_were(tmp_path, clock):
@@ -141,18 +142,19 @@ class Flaky:
         self.failures = 2
         self.slow_s = 0.0
 
-    async def live_values(self):
-        return self.values
+    async def rests_since(self, revision):
+        return 1, list(self.values.values())
 
-    async def put_live_value(self, key, value, expires_at):
+    async def put_rests(self, records):
         if self.failures:
             self.failures -= 1
             raise OSError("disk full")
         await asyncio.sleep(self.slow_s)
-        self.values[key] = value
+        self.values |= {record.key: record for record in records}
 
-    async def delete_live_value(self, key):
-        self.values.pop(key, None)
+    @property
+    def resting(self):
+        return {record.key for record in self.values.values() if record.value is not None and record.key[0] != "/"}
 
 
 def test_write_that_failed_is_tried_again_and_the_newest_state_counts(virtually):
@@ -167,7 +169,7 @@ def test_write_that_failed_is_tried_again_and_the_newest_state_counts(virtually)
             await asyncio.sleep(0.5)
         guard.reset(None, ["c100"])
         await guard.kept()
-        assert set(store.values) == {f"{PREFIX}c200"}
+        assert store.resting == {"c200"}
         await guard.aclose()
 
     virtually(work())
@@ -186,7 +188,7 @@ def test_rest_that_ends_while_it_is_being_written_is_taken_out_again(virtually):
         await asyncio.sleep(0.5)
         guard.reset()
         await guard.kept()
-        assert store.values == {}
+        assert store.resting == set()
         await guard.aclose()
 
     virtually(work())
@@ -316,7 +318,7 @@ async def _until_written(data_dir: Path) -> None:
     give_up = time.monotonic() + 10
     while time.monotonic() < give_up:
         with contextlib.closing(sqlite3.connect(f"file:{data_dir / 'omniroute.db'}?mode=ro", uri=True)) as db:
-            if db.execute("SELECT 1 FROM live_state WHERE key LIKE ?", (f"{PREFIX}%",)).fetchone():
+            if db.execute("SELECT 1 FROM rests").fetchone():
                 return
         await asyncio.sleep(0.02)
     pytest.fail("the rest was not written down")

@@ -5,31 +5,11 @@ import asyncio
 import pytest
 from omniroute_hooks.errors import NotFound
 
-from core.settings import Settings
 from core.store.connections import UNREADABLE
 from core.store.errors import Conflict, LeaseLost
 from core.store.records import ConnectionRecord
-from core.store.store import Store
 
 SECRET = "sk-provider-secret-0123456789"
-
-
-class Clock:
-    now_s = 1_700_000_000.0
-
-    def __call__(self):
-        return self.now_s
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path, clock):
-    async with await Store.open(Settings(data_dir=tmp_path), clock=clock) as store:
-        yield store
 
 
 def add(store, name="main", provider="acme", **more):

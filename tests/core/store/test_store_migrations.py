@@ -22,7 +22,12 @@ MIGRATIONS_DIR = Path(__file__).parents[3] / "core" / "store" / "migrations"
 # A released migration never changes: users' stores have gone through it. Add a line with each new one.
 RELEASED = {
     "m0001_initial.py": "7650357b2e8a966d33ca8fa0251807b06e8367570daf1cead76b29ee9ac1d4a9",
+    "m0002_node_data.py": "b00665206a8e83e36ca34fc75958574bbc983d9f7147ef0bf3a8804f5fba8e31",
+    "m0003_rests.py": "5764f594d2a641470e424c51cd059bcf56cf44e44038498872216c939b8859fc",
 }
+
+
+NOW = len(known_migrations())
 
 
 def add_column(db):
@@ -106,9 +111,9 @@ async def test_new_store_is_private_and_in_wal_mode(settings):
 async def test_migration_carries_the_data_over_and_keeps_the_copy_from_before(settings, used_store):
     assert await value_in(settings, migrations=then(add_column)) == {"n": 1}
 
-    assert schema_version(used_store) == 2
+    assert schema_version(used_store) == NOW + 1
     (kept,) = (settings.data_dir / "backups").iterdir()
-    assert schema_version(kept) == 1
+    assert schema_version(kept) == NOW
     assert stat.S_IMODE(kept.stat().st_mode) == stat.S_IMODE(used_store.stat().st_mode) == 0o600
     with closing(sqlite3.connect(kept)) as db:
         assert db.execute("SELECT value FROM key_value").fetchall() == [('{"n":1}',)]
@@ -143,10 +148,10 @@ def commit_and_die(path):
 async def test_failed_migration_leaves_the_old_store(settings, used_store, broken):
     before = used_store.read_bytes()
 
-    with pytest.raises(MigrationFailed, match=r"migration 2 \(next\)|check of the migrated copy"):
+    with pytest.raises(MigrationFailed, match=rf"migration {NOW + 1} \(next\)|check of the migrated copy"):
         await Store.open(settings, migrations=then(broken))
 
-    assert schema_version(used_store) == 1
+    assert schema_version(used_store) == NOW
     assert len(used_store.read_bytes()) == len(before)
     assert not used_store.with_name("omniroute.db.migrating").exists()
     assert await value_in(settings) == {"n": 1}
@@ -185,7 +190,7 @@ async def test_store_of_a_newer_release_is_refused(settings, used_store):
     await value_in(settings, migrations=then(add_column))
     before = used_store.read_bytes()
 
-    with pytest.raises(StoreTooNew, match="its schema is 2, this release knows up to 1"):
+    with pytest.raises(StoreTooNew, match=f"its schema is {NOW + 1}, this release knows up to {NOW}"):
         await Store.open(settings)
 
     assert used_store.read_bytes() == before
@@ -266,10 +271,10 @@ async def test_only_ten_copies_from_before_migrations_are_kept(settings, used_st
     backups.mkdir()
     (backups / "made-by-hand.db").write_text("not ours to delete")
     migrations = known_migrations()
-    for version in range(2, 14):
+    for version in range(NOW + 1, NOW + 13):
         migrations = (*migrations, Migration(version, "empty", lambda db: None))
         await value_in(settings, migrations=migrations)
 
     kept = [path for path in backups.iterdir() if path.name != "made-by-hand.db"]
-    assert {schema_version(path) for path in kept} == set(range(3, 13))
+    assert {schema_version(path) for path in kept} == set(range(NOW + 2, NOW + 12))
     assert (backups / "made-by-hand.db").exists()

@@ -11,24 +11,6 @@ from core.store.store import Store
 from core.store.times import from_iso, to_iso
 
 
-class Clock:
-    now_s = 1_700_000_000.0
-
-    def __call__(self):
-        return self.now_s
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path, clock):
-    async with await Store.open(Settings(data_dir=tmp_path), clock=clock) as store:
-        yield store
-
-
 def add_node(store, prefix="mk", **more):
     values = {"type": "openai-compatible", "name": "Mock", "base_url": "http://127.0.0.1:1/v1", **more}
     return store.create_node(prefix=prefix, **values)
