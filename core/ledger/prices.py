@@ -33,5 +33,7 @@ def cost_usd(usage: Usage | None, spec: Model | None) -> float | None:
 
 def tier(prices: tuple[Price, ...], input_tokens: int) -> Price:
     """The price that holds for a request of this size."""
+    if len(prices) == 1:
+        return prices[0]
     fitting = [p for p in prices if input_tokens > p.above_input_tokens or p.above_input_tokens == 0]
     return max(fitting or prices, key=lambda p: p.above_input_tokens)

@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from operator import attrgetter
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -24,6 +23,17 @@ from typing import Any, TypeVar
 from attrs import fields
 
 from core.ledger.usage_record import UsageRecord, UsageTotals
+from core.ledger.usage_schema import (
+    COLUMNS,
+    INSERT,
+    SCHEMA_VERSION,
+    Wanted,
+    grouped,
+    record_of,
+    requests_sql,
+    scripts_from,
+    values_of,
+)
 from core.store.backup import make_private_dir, make_private_file
 from core.store.errors import StoreBusy, StoreCorrupt, StoreError, StoreTooNew
 
@@ -31,57 +41,14 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-SCHEMA_VERSION = 1
 QUEUE_SIZE = 20_000
 FLUSH_EVERY_S = 0.5
 PRUNE_EVERY_S = 3600.0
 PRUNE_ROWS = 5_000  # at a time, so that a large clean-up does not keep other processes from writing
 BUSY_TIMEOUT_S = 5.0
 
-SCHEMA = """
-CREATE TABLE usage (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT,
-    id TEXT NOT NULL UNIQUE,
-    at DOUBLE PRECISION NOT NULL,
-    request_id TEXT NOT NULL,
-    endpoint TEXT NOT NULL,
-    dialect TEXT NOT NULL,
-    api_key_id TEXT,
-    provider TEXT NOT NULL,
-    connection_id TEXT,
-    requested_model TEXT NOT NULL,
-    model TEXT NOT NULL,
-    status INTEGER NOT NULL,
-    stream BOOLEAN NOT NULL,
-    input_fresh INTEGER NOT NULL,
-    cache_read INTEGER NOT NULL,
-    cache_write_5m INTEGER NOT NULL,
-    cache_write_1h INTEGER NOT NULL,
-    cache_write_other INTEGER NOT NULL,
-    output_visible INTEGER NOT NULL,
-    reasoning INTEGER NOT NULL,
-    estimated BOOLEAN NOT NULL,
-    cost_usd DOUBLE PRECISION,
-    latency_ms DOUBLE PRECISION NOT NULL,
-    first_token_ms DOUBLE PRECISION,
-    attempt INTEGER NOT NULL,
-    blames TEXT,
-    error_code TEXT
-);
-CREATE INDEX usage_at ON usage (at);
-"""
-
 # What SQLite and its driver raise for a value they cannot take, such as half of a surrogate pair in a model's name.
 UNWRITABLE = (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.ProgrammingError, UnicodeError, OverflowError)
-
-
-COLUMNS = tuple(each.name for each in fields(UsageRecord))
-BOOLEANS = ("stream", "estimated")
-values_of = attrgetter(*COLUMNS)
-INSERT = (
-    f"INSERT INTO usage ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))}) "  # noqa: S608 (our own names)
-    "ON CONFLICT (id) DO NOTHING"
-)
 
 
 class UsageLog:
@@ -173,7 +140,16 @@ class UsageLog:
         def work() -> list[UsageRecord]:
             self._flush_before_reading()
             query = f"SELECT {', '.join(COLUMNS)} FROM usage ORDER BY seq DESC LIMIT ?"  # noqa: S608 (our own names)
-            return [_record(row) for row in self._query(query, (limit,))]
+            return [record_of(row) for row in self._query(query, (limit,))]
+
+        return await self._call(work)
+
+    async def requests(self, wanted: Wanted, limit: int, offset: int = 0) -> list[list[UsageRecord]]:
+        """The last requests that are ``wanted``, the newest first: of each all records, in the order of attempts."""
+
+        def work() -> list[list[UsageRecord]]:
+            self._flush_before_reading()
+            return grouped(self._query(*requests_sql(wanted, limit, offset)))
 
         return await self._call(work)
 
@@ -183,8 +159,9 @@ class UsageLog:
         def work() -> UsageTotals:
             self._flush_before_reading()
             query = (
-                "SELECT count(*), "
-                "coalesce(sum(CASE WHEN status >= 400 OR error_code IS NOT NULL THEN 1 ELSE 0 END), 0), "
+                "SELECT coalesce(sum(final), 0), "
+                "coalesce(sum(CASE WHEN final AND (status >= 400 OR error_code IS NOT NULL) THEN 1 ELSE 0 END), 0), "
+                "coalesce(sum(provider <> ''), 0), "
                 "coalesce(sum(input_fresh), 0), coalesce(sum(cache_read), 0), "
                 "coalesce(sum(cache_write_5m + cache_write_1h + cache_write_other), 0), "
                 "coalesce(sum(output_visible), 0), coalesce(sum(reasoning), 0), coalesce(sum(cost_usd), 0.0), "
@@ -253,9 +230,10 @@ class UsageLog:
                     )
                 if version == 0 and tables:
                     raise StoreCorrupt(f"{self._path} is a database of some other program. Nothing was changed.")
-                if version == 0:
-                    for statement in SCHEMA.split(";"):
+                for script in scripts_from(version):
+                    for statement in script.split(";"):
                         connection.execute(statement)
+                if version != SCHEMA_VERSION:
                     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
             self._enter_wal()
 
@@ -385,10 +363,3 @@ class UsageLog:
             raise StoreCorrupt(
                 f"{self._path} is damaged ({exc}). It was left as it is; move it away to begin a new log."
             ) from exc
-
-
-def _record(row: tuple[Any, ...]) -> UsageRecord:
-    values = dict(zip(COLUMNS, row, strict=True))
-    for name in BOOLEANS:
-        values[name] = bool(values[name])
-    return UsageRecord(**values)

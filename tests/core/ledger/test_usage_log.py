@@ -14,7 +14,8 @@ from attrs import evolve
 
 from core.ledger.usage_log import UsageLog
 from core.ledger.usage_record import UsageRecord, UsageTotals
-from core.store.errors import StoreBusy, StoreCorrupt, StoreTooNew
+from core.ledger.usage_schema import Wanted
+from core.store.errors import StoreBusy, StoreCorrupt, StoreError, StoreTooNew
 
 NOW_S = 1_700_000_000.0
 DAY_S = 24 * 3600.0
@@ -77,6 +78,10 @@ async def test_record_is_read_back_as_written(log):
         attempt=2,
         blames="provider",
         error_code="upstream_error",
+        combo="premium",
+        path="premium › 2",
+        outcome="failed",
+        final=False,
     )
     log.record(full)
     log.record(used(2))
@@ -92,6 +97,7 @@ async def test_totals_add_up_and_count_what_has_no_price(log):
     log.record(used(4, error_code="stream_broken", cost_usd=0.0))
 
     everything = UsageTotals(
+        requests=4,
         attempts=4,
         failures=2,
         input_fresh=10,
@@ -109,6 +115,7 @@ async def test_totals_add_up_and_count_what_has_no_price(log):
 
 async def test_totals_of_an_empty_log_are_zero(log):
     assert await log.totals() == UsageTotals(
+        requests=0,
         attempts=0,
         failures=0,
         input_fresh=0,
@@ -255,3 +262,105 @@ async def test_file_that_is_no_log_of_ours_is_refused_and_kept(path, make, error
     with pytest.raises(error):
         await UsageLog.open(path)
     assert path.read_bytes() == before
+
+
+# Requests and their attempts ----------------------------------------------------------------------------------------
+
+
+async def test_totals_count_a_request_once_and_add_up_its_attempts(log):
+    log.record(used(1, id="a.1", request_id="a", final=False, outcome="failed", error_code="overloaded", cost_usd=0.5))
+    log.record(used(2, id="a", request_id="a", attempt=2, input_fresh=7, cost_usd=0.25))
+    log.record(used(3, id="b", request_id="b", provider="", status=404, error_code="not_found", cost_usd=0.0))
+
+    totals = await log.totals()
+    assert (totals.requests, totals.failures, totals.attempts) == (2, 1, 2)
+    assert (totals.input_fresh, totals.cost_usd, totals.unpriced) == (7, 0.75, 0)
+
+
+async def test_requests_come_with_their_attempts_the_newest_first(log):
+    def request(name, *attempts, **last):
+        for number in range(1, len(attempts)):
+            more = {"final": False, "outcome": "failed", "model": attempts[number - 1]}
+            log.record(used(1, id=f"{name}.{number}", request_id=name, attempt=number, **more))
+        log.record(used(1, id=name, request_id=name, attempt=len(attempts), model=attempts[-1], **last))
+
+    request("a", "m1", "m2", "m3", combo="best")
+    request("ab", "m1", status=500, error_code="upstream_error")  # its name begins as another's
+    request("b", "m2", "m1", combo="best", api_key_id="k")
+
+    async def found(limit=10, offset=0, **wanted):
+        requests = await log.requests(Wanted(**wanted), limit, offset)
+        return [(records[-1].request_id, [record.model for record in records]) for records in requests]
+
+    a, ab, b = ("a", ["m1", "m2", "m3"]), ("ab", ["m1"]), ("b", ["m2", "m1"])
+    assert await found() == [b, ab, a]
+    assert await found(limit=1, offset=1) == [ab]
+    assert await found(failed=True) == [ab]
+    assert await found(failed=False) == [b, a]
+    assert await found(combo="best", model="m1") == [b]
+    assert await found(model="ac/model") == [b, ab, a]  # as it was asked for
+    assert await found(provider="nobody") == []
+    assert await found(api_key_id="k") == [b]
+    assert await found(request_id="a") == [a]
+    assert await found(request_id="a.1") == []
+
+
+VERSION_1 = """
+CREATE TABLE usage (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, at DOUBLE PRECISION NOT NULL,
+    request_id TEXT NOT NULL, endpoint TEXT NOT NULL, dialect TEXT NOT NULL, api_key_id TEXT, provider TEXT NOT NULL,
+    connection_id TEXT, requested_model TEXT NOT NULL, model TEXT NOT NULL, status INTEGER NOT NULL,
+    stream BOOLEAN NOT NULL, input_fresh INTEGER NOT NULL, cache_read INTEGER NOT NULL,
+    cache_write_5m INTEGER NOT NULL, cache_write_1h INTEGER NOT NULL, cache_write_other INTEGER NOT NULL,
+    output_visible INTEGER NOT NULL, reasoning INTEGER NOT NULL, estimated BOOLEAN NOT NULL,
+    cost_usd DOUBLE PRECISION, latency_ms DOUBLE PRECISION NOT NULL, first_token_ms DOUBLE PRECISION,
+    attempt INTEGER NOT NULL, blames TEXT, error_code TEXT
+);
+CREATE INDEX usage_at ON usage (at);
+PRAGMA user_version = 1;
+"""
+OLD_INSERT = (
+    "INSERT INTO usage (id, at, request_id, endpoint, dialect, provider, requested_model, model, status, stream, "
+    "input_fresh, cache_read, cache_write_5m, cache_write_1h, cache_write_other, output_visible, reasoning, estimated, "
+    "cost_usd, latency_ms, attempt, error_code) "
+    "VALUES (?, 1.0, ?, '/v1', 'd', 'acme', 'ac/m', 'm', ?, 0, 5, 0, 0, 0, 0, 6, 0, 0, 0.5, 10.0, ?, ?)"
+)
+
+
+async def test_records_of_the_release_before_are_kept_as_whole_requests(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(VERSION_1)
+        old = (("a", 200, 1, None), ("b", 503, 3, "all_candidates_failed"), ("c", 499, 1, None), ("d", 200, 1, "cut"))
+        db.executemany(OLD_INSERT, [(id_, id_, *rest) for id_, *rest in old])
+        db.commit()
+
+    async with await UsageLog.open(path) as log:
+        records = (await log.recent(10))[::-1]
+        assert [(r.id, r.final, r.outcome, r.combo, r.path, r.attempt) for r in records] == [
+            ("a", True, "answered", None, None, 1),
+            ("b", True, "failed", None, None, 3),
+            ("c", True, "dropped", None, None, 1),
+            ("d", True, "failed", None, None, 1),
+        ]
+        totals = await log.totals()
+        assert (totals.requests, totals.failures, totals.cost_usd) == (4, 3, 2.0)
+        log.record(used(9))
+
+    with closing(sqlite3.connect(path)) as db:  # a process of that release that still has the file open
+        db.execute(OLD_INSERT, ("late", "late", 200, 1, None))
+        db.commit()
+    async with await UsageLog.open(path) as log:
+        newest, before, *_ = await log.recent(9)
+        assert (newest.id, newest.final, newest.outcome, before.id) == ("late", True, "answered", "u9")
+
+
+async def test_an_upgrade_that_breaks_off_leaves_the_old_file(path):
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db:
+        db.executescript(VERSION_1.replace("error_code TEXT", "error_code TEXT, final INTEGER"))  # in the upgrade's way
+    with pytest.raises(StoreError):
+        await UsageLog.open(path)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA user_version").fetchone() == (1,)
+        assert "combo" not in {row[1] for row in db.execute("PRAGMA table_info(usage)")}
