@@ -16,6 +16,7 @@ from typing import Any
 from core.admin import app as control_plane
 from core.admin import guard
 from core.admin.setup import ensure_setup
+from core.draining import Draining
 from core.gateway import transcribe
 from core.gateway.front import Front
 from core.jobs import Jobs
@@ -36,6 +37,7 @@ class Application:
         self._registry = registry
         self.kernel: Kernel | None = None
         self.front: Front | None = None
+        self._draining = Draining()
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -43,7 +45,13 @@ class Application:
             await self._lifespan(receive, send)
         else:
             assert self.front is not None, "the server did not announce its start (ASGI lifespan)"
-            await self.front(scope, receive, send)
+            await self._draining.track(self.front(scope, receive, send))
+
+    def drain(self) -> None:
+        """The server is about to stop: running answers go on for as long as the settings say, new ones are refused."""
+        if self.kernel is not None:
+            self.kernel.draining = True
+            self._draining.begin(self.kernel.settings.drain_timeout_s)
 
     async def start(self) -> None:
         """Opens everything. Errors: `SettingsError`, `StoreError`: both say what to do."""
@@ -64,10 +72,14 @@ class Application:
     async def _welcome(self) -> None:
         """First run: one process of all prints how to get in."""
         assert self.kernel is not None
-        self.kernel.setup_link = await ensure_setup(self.kernel)
-        if self.kernel.setup_link is not None:
-            link = self.kernel.settings.base_url + self.kernel.setup_link
-            print(f"First run: set your password at {link}", file=sys.stderr, flush=True)
+        self.kernel.setup_link = link = await ensure_setup(self.kernel)
+        if link is None:
+            return
+        settings = self.kernel.settings
+        # A plain ASGI server binds where it likes and does not tell us; a wrong address is worse than none.
+        known = self._settings is not None or settings.base_url != f"http://localhost:{settings.port}"
+        where = settings.base_url + link if known else f"the address where your server listens, under {link}"
+        print(f"First run: set your password at {where}", file=sys.stderr, flush=True)
 
     async def stop(self) -> None:
         """Closes everything, in reverse."""

@@ -99,8 +99,7 @@ async def _serve(settings: Settings, open_browser: bool) -> None:
     loop = asyncio.get_running_loop()
 
     def begin_to_stop() -> None:
-        if application.kernel is not None:
-            application.kernel.draining = True  # running answers go on, new ones are refused
+        application.drain()
         stop.set()
 
     for name in (signal.SIGINT, signal.SIGTERM):

@@ -30,6 +30,7 @@ from core.resilience.guard import Resilience
 from core.resilience.memory_state import MemoryState, open_state
 from core.resilience.policy import SETTING as RESILIENCE_SETTING
 from core.resilience.policy import policy_of
+from core.resilience.state_board import StateBoard
 from core.settings import Settings
 from core.store.store import Store
 
@@ -63,13 +64,12 @@ class Kernel:
         self.snapshot: Snapshot
         self.draining = False
         self.setup_link: str | None = None
-        self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
 
     @classmethod
     async def open(cls, settings: Settings, registry: Registry | None = None) -> Kernel:
-        """Opens the stores and builds the first snapshot. Errors: `StoreError` and its kinds."""
+        """Opens the stores and builds the first snapshot. Errors: `StoreError` and its kinds; nothing stays open."""
         store = await Store.open(settings)
         try:
             if registry is None:
@@ -82,11 +82,12 @@ class Kernel:
         kernel = cls(settings, registry, store, usage_log)
         try:
             kernel.state = await open_state(settings.state_url, kernel.registry.state_stores)
+            await kernel.reload()
+            board = store if isinstance(kernel.state, MemoryState) else StateBoard(kernel.state)
+            await kernel.resilience.restore(board)
         except BaseException:
             await kernel.aclose()
             raise
-        await kernel.reload()
-        await kernel.resilience.restore(store)
         kernel._tasks.append(asyncio.create_task(kernel._follow_changes()))
         return kernel
 
@@ -107,6 +108,7 @@ class Kernel:
                     await self.reload()
             except Exception:
                 log.exception("The configuration could not be read again; the last one stays in force.")
+            await self.resilience.follow()
 
     def _quota_left(self, connection_id: str, model: str) -> QuotaLeft | None:
         reading = self.quotas.of(connection_id)
@@ -118,14 +120,11 @@ class Kernel:
         return self.registry.observers
 
     async def aclose(self) -> None:
-        """Stops the background work and closes what was opened."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.accounts.aclose()
-        await self.resilience.aclose()
-        await self.state.aclose()
-        await self.http.aclose()
-        await self.egress.aclose()
-        await self.usage_log.aclose()
-        await self.store.aclose()
+        """Stops the background work and closes what was opened, whatever goes wrong on the way."""
+        async with AsyncExitStack() as closing:
+            opened = (self.store, self.usage_log, self.egress, self.http, self.state, self.resilience, self.accounts)
+            for part in opened:
+                closing.push_async_callback(part.aclose)
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -9,16 +9,40 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
+import attrs
 from omniroute_hooks import BadRequest, FieldProblem
 
-from core.admin import bodies
-from core.admin.bodies import Between, Few, Text, body
+from core import bodies
+from core.bodies import body
+from core.gateway.aliases import WILDCARDS as WILDCARD_CHARACTERS
 from core.plugins.registry import Registry
+from core.rules import Between, Few, Text, Wrong
 from core.settings import Settings
 
 Json = Any
 Id = Annotated[str, Text(high=200)]
 Ids = Annotated[tuple[Id, ...], Few()]
+
+
+@attrs.frozen
+class Wild:
+    """A rule of bodies: whether a name has a wildcard in it."""
+
+    wanted: bool
+
+    def check(self, value: str) -> str:
+        value = Text(high=300).check(value)
+        if bool(WILDCARD_CHARACTERS.search(value)) is not self.wanted:
+            raise Wrong("must have a '*' or a '?' in it" if self.wanted else "is one name, without '*' and '?'")
+        return value
+
+
+@body
+class WildcardAlias:
+    """A name for models with ``*`` or ``?`` in it, and what it stands for."""
+
+    pattern: Annotated[str, Wild(True)]
+    target: Annotated[str, Wild(False)]
 
 
 @body
@@ -39,6 +63,8 @@ class RuntimeSettings:
     """Plugins to leave out, by their own or their distribution's name; from the next start on."""
     cache: Id | None = None
     """The installed cache that remembers answers at temperature 0; none without it."""
+    wildcard_aliases: Annotated[tuple[WildcardAlias, ...], Few(10_000)] = ()
+    """The user's patterns of names, in the order in which they are looked through; also at /api/models/alias."""
     theme: Literal["system", "light", "dark"] = "system"
     hidden_sidebar_items: Ids = ()
 
@@ -83,11 +109,20 @@ def checked_changes(sent: Mapping[str, Json], registry: Registry, settings: Sett
         problems.append(FieldProblem("requireApiKey", "cannot be switched off while REQUIRE_API_KEY=true is set"))
     if problems:
         raise BadRequest.of(problems)
-    return {**resets, **{alias: found[name] for alias, name in _FIELDS.items() if name in found}}
+    return {**resets, **{alias: _plain(found[name]) for alias, name in _FIELDS.items() if name in found}}
 
 
 def as_json(values: RuntimeSettings, settings: Settings) -> dict[str, Json]:
     """The settings in force by their names on the wire, the environment's share included."""
-    shown = {alias: getattr(values, name) for alias, name in _FIELDS.items()}
+    shown = {alias: _plain(getattr(values, name)) for alias, name in _FIELDS.items()}
     shown["requireApiKey"] = values.require_api_key or settings.require_api_key
     return shown
+
+
+def _plain(value: Any) -> Json:
+    """A setting as JSON."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, WildcardAlias):
+        return {"pattern": value.pattern, "target": value.target}
+    return value

@@ -25,6 +25,7 @@ from omniroute_hooks import (
     Tokens,
     UpstreamError,
     UpstreamTimeout,
+    retry_after_s,
 )
 from omniroute_hooks.jsonio import loads_upstream
 
@@ -153,7 +154,7 @@ async def _token_request(flow: OAuthCode, fields: dict[str, str], http: Http) ->
     except ValueError:
         body = None
     if response.status_code == 429:
-        raise RateLimited("The login server asks to wait.", retry_after_s=_seconds(response.headers.get("retry-after")))
+        raise RateLimited("The login server asks to wait.", retry_after_s=retry_after_s(response.headers))
     if response.status_code in (400, 401, 403):
         raise LoginExpired(f"The login server refuses: {_reason(body)}", upstream_status=response.status_code)
     if response.status_code != 200 or not isinstance(body, dict):
@@ -170,7 +171,3 @@ def _reason(body: Any) -> str:
             if isinstance(words, str) and words:
                 return words[:300]
     return "no reason was given"
-
-
-def _seconds(text: str | None) -> float | None:
-    return float(text) if text is not None and text.isdigit() else None

@@ -13,10 +13,15 @@ from core.gateway.trace import request_id
 from core.plugins.registry import Registry
 
 from . import (
+    activity,
+    aliases,
     auth,
     body_limits,
+    combo_metrics,
+    combo_test,
     combos,
     connections,
+    conversations,
     errors,
     fallback_chains,
     guard,
@@ -47,13 +52,18 @@ API = (
     connections,
     quota,
     models,
+    aliases,
     combos,
+    combo_metrics,
+    combo_test,
     fallback_chains,
+    conversations,
     keys,
     plugins,
     oauth,
     resilience,
     routing,
+    activity,
     health,
 )
 

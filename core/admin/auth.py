@@ -8,9 +8,10 @@ from omniroute_hooks import Forbidden, Unauthenticated
 from quart import Blueprint, Response, request
 
 from core.access.passwords import WeakPassword
+from core.bodies import body
+from core.rules import Password
 
 from . import setup
-from .bodies import Password, body
 from .guard import COOKIE, public
 from .web import answer, body_of, client_address, kernel, wrong
 

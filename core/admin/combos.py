@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from attrs import evolve
-from omniroute_hooks import BadRequest, FieldProblem, GatewayError, NotFound
+from omniroute_hooks import BadRequest, FieldProblem, NotFound
 from quart import Blueprint, Response
 
+from core import bodies
+from core.bodies import body
 from core.gateway.combos import (
     COMBO_DEFAULTS,
     DEFAULTS_KEY,
@@ -21,13 +23,11 @@ from core.gateway.combos import (
     settings_of,
     step_of,
 )
-from core.gateway.resolve import resolve, step_problem
-from core.ledger.usage_record import UsageRecord
+from core.gateway.resolve import step_problem
+from core.rules import Between, Few, Name, Open, Text, Wrong
 from core.store.records import ComboRecord
 from core.store.times import to_iso
 
-from . import bodies
-from .bodies import Between, Few, Name, Open, Text, Wrong, body
 from .guard import session
 from .web import answer, body_of, changes_of, kernel, wrong
 
@@ -40,7 +40,6 @@ ModelName = Annotated[str, Text(high=300)]
 Weight = Annotated[float, Between(0, 100)]
 Config = Annotated[dict[str, Any], Open()]
 Ids = Annotated[tuple[Name, ...], Few(10_000)]
-COUNTED = 10_000  # of the last requests, for the metrics
 
 
 @body
@@ -196,73 +195,6 @@ async def change_defaults() -> Response:
     await store.set_value(COMBO_DEFAULTS, DEFAULTS_KEY, merged)
     await kernel().reload()
     return answer({"comboDefaults": kernel().snapshot.combo_defaults.as_json()})
-
-
-# metrics ----------------------------------------------------------------------------------------------------
-
-
-@views.get("/api/combos/metrics")
-@session
-async def metrics() -> Response:
-    """How combos fared in the last requests, by name. From the usage records, so a restart forgets nothing."""
-    records = await kernel().usage_log.recent(COUNTED)
-    requests: dict[str, list[UsageRecord]] = {}
-    for record in records:  # the newest first; of a request's attempts the last one decides
-        requests.setdefault(record.request_id, []).append(record)
-    names: dict[str, str | None] = {}
-    counted: dict[str, _Count] = {}
-    for attempts in requests.values():
-        last = max(attempts, key=lambda record: record.attempt)
-        asked = last.requested_model
-        if asked not in names:
-            names[asked] = _combo_named(asked)
-        combo = names[asked]
-        if combo is not None:
-            counted.setdefault(combo, _Count()).add(last)
-    return answer({"metrics": {name: count.as_json() for name, count in counted.items()}, "requests": len(requests)})
-
-
-class _Count:
-    def __init__(self) -> None:
-        self.requests = self.successes = self.fallbacks = 0
-        self.latency_ms = 0.0
-        self.last: UsageRecord | None = None
-        self.models: dict[str, _Count] = {}
-
-    def add(self, record: UsageRecord, whole: bool = True) -> None:
-        ok = record.status < 400 and record.error_code is None
-        self.requests += 1
-        self.successes += ok
-        self.fallbacks += record.attempt > 1
-        self.latency_ms += record.latency_ms
-        if self.last is None or record.at > self.last.at:
-            self.last = record
-        if whole and record.provider:
-            provider = kernel().snapshot.providers.get(record.provider)
-            prefix = record.provider if provider is None else provider.prefix
-            self.models.setdefault(f"{prefix}/{record.model}", _Count()).add(record, whole=False)
-
-    def as_json(self) -> dict[str, Any]:
-        requests, successes, last = self.requests, self.successes, self.last
-        return {
-            "totalRequests": requests,
-            "totalSuccesses": successes,
-            "totalFailures": requests - successes,
-            "totalFallbacks": self.fallbacks,
-            "successRate": round(successes / requests, 4),
-            "fallbackRate": round(self.fallbacks / requests, 4),
-            "avgLatencyMs": round(self.latency_ms / requests, 1),
-            "lastStatus": None if last is None else last.status,
-            "lastUsedAt": None if last is None else to_iso(last.at),
-            **({"byModel": {name: count.as_json() for name, count in self.models.items()}} if self.models else {}),
-        }
-
-
-def _combo_named(asked: str) -> str | None:
-    try:
-        return resolve(kernel().snapshot, asked).combo
-    except GatewayError:
-        return None
 
 
 # what was sent ----------------------------------------------------------------------------------------------

@@ -6,15 +6,17 @@ import time
 from typing import Annotated, Any, Literal
 
 from attrs import field
-from omniroute_hooks import ApiKey, NoAuth, NotFound, OAuth, Provider, QuotaExhausted
+from omniroute_hooks import ApiKey, BadRequest, FieldProblem, NoAuth, NotFound, OAuth, Provider, QuotaExhausted
 from quart import Blueprint, Response
 
+from core.bodies import body
+from core.gateway.deadlines import check_deadlines
 from core.gateway.snapshot import connection_of
+from core.rules import ApiKeyText, Between, Name, Open, WebAddress, Wrong
 from core.store.records import AuthType, ConnectionRecord
 from core.store.times import to_iso
 
 from . import asking, shapes
-from .bodies import ApiKeyText, Between, Name, Open, WebAddress, Wrong, body
 from .guard import session
 from .web import answer, body_of, changes_of, kernel, wrong
 
@@ -187,7 +189,7 @@ def _credential(provider: Provider, asked: NewConnection) -> tuple[AuthType, dic
 
 
 def _data(old: Any, new: dict[str, Any]) -> dict[str, Any]:
-    """What is stored beside the credential, with its address checked."""
+    """What is stored beside the credential, with its address and its deadlines checked."""
     secret = next((name for name in new if name.replace("_", "").lower() in _SECRET_NAMES), None)
     if secret is not None:
         raise wrong(f"providerSpecificData.{secret}", "no secret belongs here; the key goes into apiKey")
@@ -198,6 +200,10 @@ def _data(old: Any, new: dict[str, Any]) -> dict[str, Any]:
             new = {**new, "baseUrl": WebAddress().check(new["baseUrl"])}
         except Wrong as exc:
             raise wrong("providerSpecificData.baseUrl", exc.problems[0].problem) from exc
+    try:
+        check_deadlines(new)
+    except BadRequest as exc:
+        raise BadRequest.of([FieldProblem(f"providerSpecificData.{p.path}", p.problem) for p in exc.details]) from exc
     return {name: value for name, value in {**old, **new}.items() if value is not None}
 
 
@@ -206,7 +212,9 @@ async def _note(record: ConnectionRecord, verdict: asking.Verdict) -> None:
     if verdict.valid is None:
         return
     changes: dict[str, Any] = {"state": "active", "last_error": None, "last_error_at": None}
-    if verdict.error is not None:
+    if verdict.error is None:
+        kernel().resilience.reset(None, [record.id])  # who answers need not rest
+    else:
         state = "credits_exhausted" if isinstance(verdict.error, QuotaExhausted) else "error"
         changes = {"state": state, "last_error": verdict.error.message, "last_error_at": time.time()}
         current = await kernel().store.connection(record.id)

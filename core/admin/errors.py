@@ -7,7 +7,6 @@ logged with its request id, and the caller learns that id and nothing else.
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,8 +51,8 @@ def envelope(status: int, code: str, message: str, details: Sequence[FieldProble
 async def _gateway_error(exc: Exception) -> Response:
     assert isinstance(exc, GatewayError)
     response = envelope(exc.status, exc.code, exc.message, exc.details)
-    if exc.retry_after_s is not None:
-        response.headers["Retry-After"] = str(max(1, math.ceil(exc.retry_after_s)))
+    if exc.retry_after is not None:
+        response.headers["Retry-After"] = exc.retry_after
     return response
 
 

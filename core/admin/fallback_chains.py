@@ -7,14 +7,14 @@ from typing import Annotated, Any, Literal
 from omniroute_hooks import NotFound
 from quart import Blueprint, Response
 
+from core.bodies import body
 from core.gateway.combos import CHAINS, MAX_STEPS, Chain, Step, chain_of, chains_of
 from core.gateway.resolve import step_problem
+from core.rules import Few, Text
 from core.store.errors import Conflict
 
-from .bodies import Few, Text, body
 from .guard import session
-from .models import writing
-from .web import answer, body_of, changes_of, kernel
+from .web import answer, body_of, changes_of, kernel, writing
 
 views = Blueprint("fallback_chains", __name__)
 

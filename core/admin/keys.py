@@ -9,11 +9,12 @@ from omniroute_hooks import Forbidden, NotFound
 from quart import Blueprint, Response
 
 from core.access.api_keys import mint_api_key
+from core.bodies import body, to_camel
+from core.rules import Few, Name, Text
 from core.store.records import ApiKeyRecord
 from core.store.times import from_iso
 
 from . import shapes
-from .bodies import Few, Name, Text, body, to_camel
 from .guard import session
 from .web import answer, body_of, changes_of, kernel, wrong
 

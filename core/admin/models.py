@@ -1,32 +1,28 @@
-"""The models of a provider: those it lists itself, those added by hand, the catalog, and the user's aliases."""
+"""The models of a provider: those it lists itself, those added by hand, and all of them as a catalog."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from attrs import evolve
 from omniroute_hooks import Model, Provider
 from omniroute_hooks.provider import ModelKind
-from quart import Blueprint, Response, current_app
+from quart import Blueprint, Response
 
-from core.gateway.aliases import WILDCARDS as WILDCARD_CHARACTERS
-from core.gateway.aliases import pattern_entries
-from core.gateway.snapshot import ALIASES, CUSTOM_MODELS, SYNCED_MODELS, WILDCARDS
+from core.bodies import body
+from core.gateway.snapshot import CUSTOM_MODELS, SYNCED_MODELS
+from core.rules import Between, Text
 from core.store.errors import Conflict
 
 from . import asking, shapes
-from .bodies import Between, Few, Text, body
 from .connections import found, provider_named
 from .guard import session
-from .web import answer, body_of, kernel, needed, request_arg, wrong
+from .web import answer, body_of, kernel, needed, request_arg, writing, wrong
 
 views = Blueprint("models", __name__)
 
 ModelName = Annotated[str, Text(high=300)]
 Tokens = Annotated[int, Between(1, 1_000_000_000)]
-_LOCK = "omniroute.custom_models"
 
 
 @body
@@ -37,23 +33,6 @@ class CustomModel:
     type: Literal["chat", "embedding", "image", "transcription", "speech", "moderation", "rerank"] = "chat"
     context_length: Tokens | None = None
     max_output_tokens: Tokens | None = None
-
-
-@body
-class Alias:
-    model: ModelName
-    alias: ModelName
-
-
-@body
-class Pattern:
-    pattern: ModelName
-    target: ModelName
-
-
-@body
-class Patterns:
-    wildcards: Annotated[tuple[Pattern, ...], Few(10_000)]
 
 
 # what a provider lists --------------------------------------------------------------------------------------
@@ -169,11 +148,6 @@ async def remove_custom() -> Response:
     return answer({"removed": len(kept) < len(stored)})
 
 
-def writing() -> asyncio.Lock:
-    """A list is read, changed and written back as one."""
-    return cast(asyncio.Lock, current_app.extensions.setdefault(_LOCK, asyncio.Lock()))
-
-
 def _custom_shape(entry: dict[str, Any]) -> dict[str, Any]:
     spec = Model(
         entry["id"],
@@ -206,92 +180,6 @@ async def catalog() -> Response:
             "models": [{**shapes.model(spec), "custom": spec.id in custom_ids} for spec in provider.models],
         }
     return answer({"catalog": shown, "catalogVersion": str(snapshot.version)})
-
-
-# aliases ----------------------------------------------------------------------------------------------------
-
-
-@views.get("/api/models/alias")
-@session
-async def aliases() -> Response:
-    """The user's own names for models: exact ones, and patterns in the order in which they are looked through."""
-    stored = await kernel().store.get_values(ALIASES)
-    return answer(
-        {
-            "aliases": stored,
-            "wildcards": _patterns(await _stored_patterns()),
-            "catalogVersion": str(kernel().snapshot.version),
-        }
-    )
-
-
-@views.put("/api/models/alias")
-@session
-async def set_alias() -> Response:
-    """Gives a model another name. The target may be a name that works only later; a circle is refused.
-
-    A name with ``*`` or ``?`` is a pattern; a new one comes last.
-    """
-    asked = await body_of(Alias)
-    if WILDCARD_CHARACTERS.search(asked.alias):
-        _check_target(asked.model, "model")
-        async with writing():
-            known = dict(await _stored_patterns())
-            known[asked.alias] = asked.model
-            await _keep_patterns(known.items())
-    else:
-        stored = await kernel().store.get_values(ALIASES)
-        step: str | None = asked.model
-        for _ in range(len(stored) + 1):
-            if step == asked.alias:
-                raise wrong("alias", "would lead back to itself")
-            step = stored.get(step) if step is not None else None
-        await kernel().store.set_value(ALIASES, asked.alias, asked.model)
-    return answer({"success": True, "model": asked.model, "alias": asked.alias})
-
-
-@views.put("/api/models/alias/wildcards")
-@session
-async def set_patterns() -> Response:
-    """Replaces all patterns: this is how they are put in another order."""
-    asked = await body_of(Patterns)
-    for place, each in enumerate(asked.wildcards):
-        if not WILDCARD_CHARACTERS.search(each.pattern):
-            raise wrong(f"wildcards[{place}].pattern", "must have a '*' or a '?' in it")
-        _check_target(each.target, f"wildcards[{place}].target")
-    pairs = {each.pattern: each.target for each in asked.wildcards}
-    async with writing():
-        await _keep_patterns(pairs.items())
-    return answer({"success": True, "wildcards": _patterns(pairs.items())})
-
-
-@views.delete("/api/models/alias")
-@session
-async def drop_alias() -> Response:
-    """Takes a name away; nothing happens where there is none."""
-    alias = needed("alias")
-    if WILDCARD_CHARACTERS.search(alias):
-        async with writing():
-            await _keep_patterns([pair for pair in await _stored_patterns() if pair[0] != alias])
-    await kernel().store.delete_value(ALIASES, alias)
-    return answer({"success": True})
-
-
-async def _stored_patterns() -> list[tuple[str, str]]:
-    return pattern_entries((await kernel().store.settings()).get(WILDCARDS))
-
-
-async def _keep_patterns(pairs: Iterable[tuple[str, str]]) -> None:
-    await kernel().store.patch_settings({WILDCARDS: _patterns(pairs) or None})
-
-
-def _patterns(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"pattern": pattern, "target": target} for pattern, target in pairs]
-
-
-def _check_target(target: str, field: str) -> None:
-    if WILDCARD_CHARACTERS.search(target):
-        raise wrong(field, "is one name, without '*' and '?'")
 
 
 def _installed(provider: Provider) -> Provider:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from attrs import field
 from omniroute_hooks import BadRequest, FieldProblem, NodeType, NotFound
 from quart import Blueprint, Response
 
+from core.bodies import body, to_camel
+from core.gateway.node_options import check_options
 from core.gateway.snapshot import CUSTOM_MODELS, SYNCED_MODELS
 from core.plugins.registry import PREFIX
+from core.rules import ApiKeyText, Name, Open, Text, WebAddress, Wrong
 from core.store.errors import Conflict
 from core.store.records import NodeRecord
 
 from . import asking, shapes
-from .bodies import ApiKeyText, Name, Text, WebAddress, Wrong, body
 from .guard import session
 from .web import answer, body_of, changes_of, kernel, wrong
 
@@ -24,6 +27,7 @@ Prefix = Annotated[
     str, Text(high=64, pattern=PREFIX.pattern, says="must be lower-case letters, digits, '.', '_' or '-'")
 ]
 Address = Annotated[str, Text(low=0, high=2000)]
+Data = Annotated[dict[str, Any], Open()]
 
 
 @body
@@ -33,6 +37,7 @@ class NewNode:
     type: Name | None = None
     api_type: Name | None = None
     base_url: Address | None = None
+    provider_specific_data: Data | None = None
 
 
 @body
@@ -41,6 +46,7 @@ class NodeChanges:
     prefix: Prefix
     api_type: Name | None
     base_url: Address
+    provider_specific_data: Data
 
 
 @body
@@ -62,6 +68,7 @@ async def listed() -> Response:
             "apiTypes": [name for name in kind.dialects if name is not None],
             "defaultBaseUrl": kind.default_base_url,
             "default": kind.default,
+            "providerSpecificData": {to_camel(name): list(values) for name, values in kind.settable.items()},
         }
         for kind in kernel().registry.node_types.values()
     ]
@@ -82,6 +89,7 @@ async def create() -> Response:
         prefix=asked.prefix,
         api_type=_api_type(kind, asked.api_type),
         base_url=_base_url(kind, asked.base_url or ""),
+        provider_specific_data=_data(kind, {}, asked.provider_specific_data or {}),
     )
     return answer({"node": shapes.node(made)}, 201)
 
@@ -96,7 +104,8 @@ async def one(node_id: str) -> Response:
 @views.route("/api/provider-nodes/<node_id>", methods=["PUT", "PATCH"])
 @session
 async def change(node_id: str) -> Response:
-    """Changes what is named; connections follow the address, since they keep no copy of it."""
+    """Changes what is named; connections follow the address, since they keep no copy of it. In
+    ``providerSpecificData`` null removes a field, and unnamed ones stay."""
     record = await _found(node_id)
     changes: dict[str, Any] = await changes_of(NodeChanges)
     if "prefix" in changes and changes["prefix"] != record.prefix:
@@ -105,6 +114,9 @@ async def change(node_id: str) -> Response:
         changes["api_type"] = _api_type(_kind(record.type), changes["api_type"])
     if "base_url" in changes:
         changes["base_url"] = _base_url(_kind(record.type), changes["base_url"])
+    if "provider_specific_data" in changes:
+        old, new = record.provider_specific_data, changes["provider_specific_data"]
+        changes["provider_specific_data"] = _data(_kind(record.type), old, new)
     return answer({"node": shapes.node(await kernel().store.update_node(node_id, **changes))})
 
 
@@ -188,6 +200,15 @@ def _base_url(kind: NodeType, typed: str) -> str:
         raise BadRequest.of([FieldProblem("baseUrl", problem.problem) for problem in exc.problems]) from exc
     except BadRequest as exc:
         raise wrong("baseUrl", exc.message) from exc
+
+
+def _data(kind: NodeType, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    """What is stored beside the address. Errors: `BadRequest` with every field that does not fit."""
+    try:
+        check_options(kind, new)
+    except BadRequest as exc:
+        raise BadRequest.of([FieldProblem(f"providerSpecificData.{p.path}", p.problem) for p in exc.details]) from exc
+    return {name: value for name, value in {**old, **new}.items() if value is not None}
 
 
 def _check_prefix(prefix: str) -> None:

@@ -12,11 +12,12 @@ from omniroute_hooks import BadRequest
 from omniroute_hooks.errors import MethodNotAllowed
 from quart import Blueprint, Response, request
 
-from core.accounts.login import Outcome
+from core.accounts.login_desk import Outcome
 from core.accounts.oauth import Begun
+from core.bodies import body
+from core.rules import Secret
 
 from . import shapes
-from .bodies import Secret, body
 from .guard import session
 from .web import answer, body_of, kernel, logins, needed, request_arg, wrong
 
@@ -60,7 +61,7 @@ async def _authorize(provider: str) -> dict[str, Any]:
     way = request_arg("redirect") or None
     if way not in (None, "loopback", "paste"):
         raise wrong("redirect", "must be one of loopback, paste")
-    return _begun(await logins().authorize(provider, cast(Literal["loopback", "paste"] | None, way)))
+    return _begun(await logins().by_code.authorize(provider, cast(Literal["loopback", "paste"] | None, way)))
 
 
 async def _exchange(provider: str) -> dict[str, Any]:
@@ -68,12 +69,12 @@ async def _exchange(provider: str) -> dict[str, Any]:
     pasted = asked.code or asked.url
     if pasted is None or (asked.code and asked.url):
         raise wrong("code", "is required: the code, or the whole address of the last page as url")
-    record = await logins().exchange(provider, pasted, asked.state)
+    record = await logins().by_code.exchange(provider, pasted, asked.state)
     return await _connected(record.id)
 
 
 async def _start_callback_server(provider: str) -> dict[str, Any]:
-    begun, port = await logins().listen(provider)
+    begun, port = await logins().by_code.listen(provider)
     return {**_begun(begun), "serverPort": port}
 
 
@@ -83,8 +84,11 @@ async def _poll_callback(provider: str) -> dict[str, Any]:
 
 
 async def _device_code(provider: str) -> dict[str, Any]:
-    """``device_code`` is our handle for the login; the vendor's own stays here."""
-    begun = await logins().begin_device(provider)
+    """``device_code`` is our handle for the login; the vendor's own stays here.
+
+    Names of RFC 8628, section 3.2; the poll, an address of our own, takes the handle as ``deviceCode``.
+    """
+    begun = await logins().by_device.begin(provider)
     return {
         "device_code": begun.state,
         "user_code": begun.code.user_code,
@@ -95,7 +99,7 @@ async def _device_code(provider: str) -> dict[str, Any]:
 
 
 async def _poll(provider: str) -> dict[str, Any]:
-    return await _outcome(await logins().poll_device(provider, (await body_of(DevicePolled)).device_code))
+    return await _outcome(await logins().by_device.poll(provider, (await body_of(DevicePolled)).device_code))
 
 
 async def _import(provider: str) -> dict[str, Any]:

@@ -7,15 +7,16 @@ from typing import Any
 from omniroute_hooks import NotFound
 from quart import Blueprint, Response
 
+from core.bodies import body
 from core.gateway.snapshot import Snapshot
 from core.resilience.cooldown import Cooldown, connection_of, model_of
 from core.resilience.guard import Standing
 from core.resilience.pacing import Limits
 from core.resilience.policy import SETTING, as_json, changed, policy_of
+from core.rules import Name
 from core.store.records import ConnectionRecord
 from core.store.times import to_iso
 
-from .bodies import Name, body
 from .guard import session
 from .web import answer, body_of, kernel, sent
 
@@ -56,7 +57,7 @@ async def change() -> Response:
 async def reset() -> Response:
     """Closes breakers and ends rests: all, one provider's with its connections, or one connection's.
 
-    Of this process; nobody is asked whether the reason is gone.
+    In all processes, within a second. Nobody is asked whether the reason is gone.
     """
     asked = await body_of(Reset, optional=True)
     snapshot = kernel().snapshot

@@ -8,11 +8,12 @@ from quart import Blueprint, Response
 
 from core import __version__
 from core.access.passwords import WeakPassword, check_new_password
+from core.bodies import body, structured
+from core.rules import Password
 from core.runtime_settings import as_json, checked_changes, runtime_settings
 
 from . import setup
 from .auth import add_session, check_password
-from .bodies import Password, body, structured
 from .guard import session
 from .web import answer, kernel, sent, wrong
 

@@ -85,6 +85,7 @@ def node(record: NodeRecord) -> Json:
         "baseUrl": record.base_url,
         "chatPath": record.chat_path,
         "modelsPath": record.models_path,
+        "providerSpecificData": dict(record.provider_specific_data),
         "createdAt": to_iso(record.created_at),
         "updatedAt": to_iso(record.updated_at),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -9,7 +10,7 @@ from omniroute_hooks import BadRequest, FieldProblem
 from omniroute_hooks.jsonio import dumps, loads_body
 from quart import Response, current_app, request
 
-from core.admin import bodies
+from core import bodies
 
 if TYPE_CHECKING:
     from core.accounts.login import Logins
@@ -19,6 +20,7 @@ T = TypeVar("T")
 Json = Any
 KERNEL = "omniroute.kernel"
 LOGINS = "omniroute.logins"
+_WRITING = "omniroute.writing"
 
 
 def kernel() -> Kernel:
@@ -29,6 +31,11 @@ def kernel() -> Kernel:
 def logins() -> Logins:
     """The logins at providers that are under way in this process."""
     return cast("Logins", current_app.extensions[LOGINS])
+
+
+def writing() -> asyncio.Lock:
+    """For lists that are read, changed and written back as one."""
+    return cast(asyncio.Lock, current_app.extensions.setdefault(_WRITING, asyncio.Lock()))
 
 
 async def sent(optional: bool = False) -> dict[str, Json]:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
-from attrs import evolve, frozen
+from attrs import define, frozen
 from omniroute_hooks import Peek
 
 from .bounded import Bounded
@@ -58,16 +58,16 @@ class Kept:
     trail: tuple[str, ...] = ()
 
 
-@frozen
+@define
 class Conversation:
-    """A remembered conversation. Times are seconds of the clock that was passed in."""
+    """A remembered conversation, as it stands. Times are seconds of the clock that was passed in."""
 
     session_id: str
     api_key_id: str | None
     kept: Kept
     began_s: float
     last_s: float
-    requests: int = 1
+    requests: int
 
 
 def session_of(
@@ -178,10 +178,11 @@ class Affinity:
         kept = Kept(pick.line.connection.id, pick.trail)
         known = self._known.get(session.key)
         if known is None or now_s - known.last_s > KEPT_S:
-            made = Conversation(session.id, api_key_id, kept, now_s, now_s)
-        else:
-            made = evolve(known, kept=kept, last_s=now_s, requests=known.requests + 1)
-        self._known.put(session.key, made)
+            known = Conversation(session.id, api_key_id, kept, now_s, now_s, requests=0)
+        known.kept = kept
+        known.last_s = now_s
+        known.requests += 1
+        self._known.put(session.key, known)
 
     def conversations(self) -> Iterator[Conversation]:
         """Those of the last hour, the latest at the end."""

@@ -9,7 +9,7 @@ from attrs import frozen
 from omniroute_hooks import Dialect, GatewayError, Target, UpstreamError, UpstreamTimeout
 from omniroute_hooks.errors import BrokenStream
 
-from core.access.egress import Egress
+from core.access.egress import Answered, Egress
 
 from .outgoing import Outgoing
 
@@ -25,18 +25,14 @@ class Failure:
     scope: str = "connection"
 
 
-async def call(egress: Egress, outgoing: Outgoing, connect_s: float | None = None) -> httpx.Response:
+async def call(egress: Egress, outgoing: Outgoing, connect_s: float | None = None) -> Answered:
     """Sends, and gives the answer once its headers are in. The caller closes it. ``connect_s``: at most this long
     to connect.
 
     Errors: `UpstreamError`, `UpstreamTimeout`, in words for people.
     """
-    request = httpx.Request("POST", outgoing.url, headers=outgoing.headers, content=outgoing.body)
-    if connect_s is not None:
-        request.extensions["timeout"] = {"connect": connect_s}
     try:
-        transport = egress.transport(outgoing.url.host, outgoing.url.scheme)
-        return await transport.handle_async_request(request)
+        return await egress.post(outgoing.url, outgoing.headers, outgoing.body, connect_s)
     except (httpx.TransportError, httpx.InvalidURL) as exc:
         raise transport_failure(exc) from exc
 
@@ -54,12 +50,12 @@ def transport_failure(exc: Exception) -> UpstreamError:
     return UpstreamError("The provider cannot be reached.")
 
 
-async def read_all(response: httpx.Response, limit: int = MAX_ANSWER_BYTES) -> bytes:
+async def read_all(response: Answered, limit: int = MAX_ANSWER_BYTES) -> bytes:
     """The whole body. Errors: as `call`, and `UpstreamError` over ``limit`` bytes."""
     pieces: list[bytes] = []
     size = 0
     try:
-        async for piece in response.stream:  # type: ignore[union-attr]
+        async for piece in response.stream:
             pieces.append(piece)
             size += len(piece)
             if size > limit:
@@ -69,7 +65,7 @@ async def read_all(response: httpx.Response, limit: int = MAX_ANSWER_BYTES) -> b
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
-async def failure_of(response: httpx.Response, dialect: Dialect, target: Target) -> Failure:
+async def failure_of(response: Answered, dialect: Dialect, target: Target) -> Failure:
     """What an error answer means."""
     try:
         body = await read_all(response, MAX_ERROR_BYTES)

@@ -11,9 +11,12 @@ from typing import Annotated, Any, Literal
 from attrs import evolve, frozen
 from omniroute_hooks import BadRequest
 
-from core.admin import bodies
-from core.admin.bodies import Between, Text, body
+from core import bodies
+from core.bodies import body
+from core.rules import Between, Text
 from core.store.records import ComboRecord
+
+from .deadlines import Deadline
 
 Json = Any
 CHAINS = "fallback-chains"
@@ -27,7 +30,6 @@ MAX_LEAVES = 128
 
 StreamMode = Literal["direct", "guarded"]
 Milliseconds = Annotated[int, Between(0, 60_000)]
-Deadline = Annotated[int, Between(1, 24 * 3600 * 1000)]
 
 
 @body

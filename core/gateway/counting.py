@@ -13,8 +13,9 @@ from omniroute_hooks import BadRequest, GatewayError, NotFound
 from omniroute_hooks.jsonio import dumps
 
 from .choose import Pick
+from .estimate import input_tokens
 from .exchange import Exchange
-from .pipeline import CHARS_PER_TOKEN, Pipeline
+from .pipeline import Pipeline
 
 log = logging.getLogger("omniroute.gateway")
 
@@ -37,6 +38,7 @@ async def count_tokens(exchange: Exchange, picks: Iterable[Pick], pipeline: Pipe
         if count is not None:
             break
     if count is None:
-        count = max(1, len(exchange.incoming.raw) // CHARS_PER_TOKEN)
+        incoming = exchange.incoming
+        count = max(1, input_tokens(incoming.raw, incoming.body))
         exchange.extra_headers.append((b"x-omniroute-estimated", b"true"))
     await exchange.send_json(dumps(counting.render_answer(count)))

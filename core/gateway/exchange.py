@@ -114,7 +114,7 @@ class Exchange:
             self.trace.first_byte = time.perf_counter()
         if self._pulse is not None:
             self._pulse.touch()
-            self._tail = data[-4:] if len(data) > 3 else (self._tail + data)[-4:]
+        self._tail = data[-4:] if len(data) > 3 else (self._tail + data)[-4:]
         self.written += len(data)
         await self.wire.write(data)
 
@@ -125,8 +125,8 @@ class Exchange:
             status, body = self.dialect.render_error(error, self.trace.id)
             self.trace.status = status
             headers = [_JSON, *self.headers()]
-            if error.retry_after_s is not None:
-                headers.append((b"retry-after", str(max(1, round(error.retry_after_s))).encode()))
+            if error.retry_after is not None:
+                headers.append((b"retry-after", error.retry_after.encode()))
             await self.wire.whole(status, headers, dumps(body))
         elif not self.said:
             failed = Failed(error, Answer((), Stop("other")))

@@ -13,15 +13,17 @@ _UNTOLD = fields(Model).input.default
 
 @frozen
 class Needs:
-    """What a request needs. ``input_tokens`` is an estimate, and had better be low than high; ``output_tokens`` what
-    the caller wants at most, None to leave that to the provider."""
+    """What a request needs. ``input_tokens`` is an estimate, and had better be low than high.
+
+    How much the caller takes at most is no need: clients ask for more room than they use, and a model that gives less
+    can answer all the same.
+    """
 
     tools: bool = False
     image: bool = False
     pdf: bool = False
     audio: bool = False
     input_tokens: int = 0
-    output_tokens: int | None = None
 
 
 def fits(pick: Pick, needs: Needs) -> str | None:
@@ -45,6 +47,4 @@ def misfit(spec: Model | None, needs: Needs) -> str | None:
                 return f"it takes no {words}"
     if spec.context is not None and needs.input_tokens > spec.context:
         return f"it takes {spec.context} tokens, and the request has about {needs.input_tokens}"
-    if needs.output_tokens is not None and spec.max_output is not None and needs.output_tokens > spec.max_output:
-        return f"it gives at most {spec.max_output} tokens, and {needs.output_tokens} are asked for"
     return None

@@ -24,21 +24,23 @@ from core.kernel import Kernel
 
 from . import listing
 from .affinity import session_of
+from .after import After
 from .choose import Pick
 from .counting import count_tokens
 from .exchange import Exchange
 from .outgoing import Incoming
 from .pipeline import Means, Pipeline
+from .recent import EXTENSION as RECENT
 from .remember import Memory
+from .resolve import dedicated
 from .router import fitting
 from .routes import Match, Routes
 from .seals import Seals
-from .settle import Settlement
+from .settle import CLIENT_CLOSED, Settlement
 from .trace import Trace, request_id
-from .wire import CallerGone, Departure, Receive, Send, Wire, read_body
+from .wire import LOOK_AFTER_S, CallerGone, Departure, Receive, Send, Wire, read_body
 
 log = logging.getLogger("omniroute.gateway")
-CLIENT_CLOSED = 499  # as nginx counts it: the caller left before the answer
 
 
 class Front:
@@ -53,8 +55,10 @@ class Front:
         self.pipeline = Pipeline(Means(kernel.egress, kernel.accounts, kernel.resilience, kernel.live))
         self.memory = Memory(kernel.registry.caches)
         self.settlement = Settlement(kernel.usage_log, kernel.observers)
+        rest.extensions[RECENT] = self.settlement.recent
         self.own_host = urlsplit(kernel.settings.base_url).hostname or "localhost"
         self.running = 0
+        self._after = After(LOOK_AFTER_S)
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -100,21 +104,25 @@ class Front:
                 if exchange.key is not None:
                     trace.api_key_id = exchange.key.id
                 if match.endpoint.method == "GET":
-                    await listing.answer(exchange)
+                    await listing.answer(exchange, match.provider)
                     return
                 raw = await read_body(receive, scope["headers"], self.kernel.settings.max_body_bytes)
                 body = loads_body(raw)
-                departure = Departure(receive, task)
+                departure = Departure(self._after, receive, task)
                 peek = match.dialect.peek(body, asked)
-                trace.requested_model, trace.stream = peek.model, peek.stream
+                model = trace.requested_model = peek.model
+                trace.stream = peek.stream
+                if match.provider is not None:
+                    model = trace.requested_model = dedicated(snapshot, match.provider, model)
                 mend = partial(self.seals.restored, trace.api_key_id)
                 exchange.seals = self.seals
-                exchange.incoming = Incoming(match.dialect, asked, raw, body, peek.model, peek.stream, mend)
+                exchange.incoming = Incoming(match.dialect, asked, raw, body, model, peek.stream, mend)
                 exchange.session = session_of(asked.headers, peek, body, trace.api_key_id)
-                picks = self.router.route(exchange).picks
+                route = self.router.route(exchange)
+                picks, trace.combo = route.picks, route.plan.combo
                 if generates:
                     if peek.stream:
-                        exchange.keep_alive()
+                        departure.lingers = exchange.keep_alive
                     recall = self.memory.recall(exchange, picks) if self.memory else None
                     if recall is not None and await recall.answered():
                         return
@@ -139,6 +147,7 @@ class Front:
         except Exception:
             log.exception("Request %s failed in the gateway itself.", trace.id)
             if exchange.wire.started:
+                trace.error = GatewayError("Something went wrong in the gateway.")
                 raise  # the server breaks the connection: a stream that merely ended would look whole
             await exchange.send_error(GatewayError("Something went wrong in the gateway. Its log says what."))
         finally:
@@ -146,7 +155,7 @@ class Front:
             if departure is not None:
                 departure.stop()
             if generates:
-                self.settlement.settle(trace, pick)
+                self.settlement.settle(trace)
 
     def _is_for_others(self, path: str, method: str) -> bool:
         """Whether an address that no dialect declares is, or may be, one of the rest of the gateway."""
@@ -181,8 +190,8 @@ class Front:
         if plain is not None:
             status, body = plain.dialect.render_error(error, trace_id)
         response = Response(dumps(body), status, content_type="application/json")
-        if error.retry_after_s is not None:
-            response.headers["retry-after"] = str(max(1, round(error.retry_after_s)))
+        if error.retry_after is not None:
+            response.headers["retry-after"] = error.retry_after
         return response
 
     async def aclose(self) -> None:

@@ -13,6 +13,8 @@ from itertools import pairwise
 from attrs import field, frozen
 from omniroute_hooks import Connection, Provider
 
+from .deadlines import NO_DEADLINES, Deadlines
+
 CROWD = 64  # up to here the strategy sees every account; nobody has that many by hand
 FEW = 16
 
@@ -22,6 +24,7 @@ class Line:
     """A connection made ready to be called. ``headers`` carry the credential, unless a login makes it change.
 
     ``weight`` is the user's share for it: ``weight`` of its providerSpecificData, 1 where there is none.
+    ``deadlines`` hold where no combo says otherwise.
     """
 
     provider: Provider
@@ -29,6 +32,7 @@ class Line:
     base_url: str
     headers: tuple[tuple[str, str], ...] = field(repr=False)
     renewable: bool = False
+    deadlines: Deadlines = NO_DEADLINES
     weight: float = field(init=False)
 
     @weight.default

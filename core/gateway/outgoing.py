@@ -8,15 +8,14 @@ which is parsed once, and only when first needed.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
-import httpx
 from attrs import frozen
-from omniroute_hooks import Asked, Conversation, Dialect, Loss, Rendered, Target, Unsupported
+from omniroute_hooks import Asked, Conversation, Dialect, Drop, FieldProblem, Loss, Rendered, Target, Unsupported
 from omniroute_hooks.jsonio import dumps
 from omniroute_hooks.sealing import ENVELOPE
 
+_BOUND = "only a provider that speaks this request's own dialect, and keeps what is named here, can serve it"
 USER_AGENT = "omniroute"
 _ENVELOPE = ENVELOPE.encode()
 _JSON_HEADERS = (("content-type", "application/json"), ("user-agent", USER_AGENT), ("accept-encoding", "identity"))
@@ -66,15 +65,16 @@ class Incoming:
 
 @frozen
 class Outgoing:
-    """A request to a provider. ``same`` says that answers need no translation; ``drop`` see `Passed`."""
+    """A request to a provider. ``same`` says that answers need no translation; `drop` and `cut_at`: see `Passed`."""
 
-    url: httpx.URL
+    url: str
     headers: list[tuple[str, str]]
     body: bytes
     same: bool
     stream: bool
-    drop: Callable[[bytes], bool] | None = None
+    drop: Drop | None = None
     losses: tuple[Loss, ...] = ()
+    cut_at: tuple[str, ...] = ()
 
 
 def prepare(
@@ -95,19 +95,17 @@ def prepare(
         raw = incoming.raw if body is incoming.body else dumps(body)
         passed = dialect.pass_request(raw, body, target, stream)
         return Outgoing(
-            _url(target.base_url + passed.path),
+            target.base_url + passed.path,
             _headers(dialect, headers, _extra(incoming, target, dialect, passed.headers)),
             passed.body,
             same=True,
             stream=stream,
             drop=passed.drop,
+            cut_at=passed.cut_at,
         )
     conversation = incoming.conversation()
-    if conversation.previous_answer_id is not None and not own:
-        raise Unsupported(
-            "previous_response_id: the answer it names is kept by another provider than the one asked now. "
-            "Send the whole conversation instead."
-        )
+    if conversation.bound and not own:
+        raise Unsupported.of([FieldProblem(path, _BOUND) for path in conversation.bound])
     rendered = dialect.render_request(conversation, target, stream)
     return prepare_rendered(rendered, target, dialect, headers, incoming, stream)
 
@@ -129,12 +127,13 @@ def prepare_rendered(
     provider = target.provider
     body = rendered.body if provider.adapt is None else provider.adapt(rendered.body, target)
     return Outgoing(
-        _url(target.base_url + rendered.path),
+        target.base_url + rendered.path,
         _headers(dialect, headers, _extra(incoming, target, dialect, rendered.headers)),
         dumps(body),
         same=False,
         stream=stream,
         losses=rendered.losses,
+        cut_at=rendered.cut_at,
     )
 
 
@@ -161,8 +160,3 @@ def _headers(
     out |= {name.lower(): value for name, value in extra.items()}
     out |= {name.lower(): value for name, value in credential}  # nobody replaces the credential
     return list(out.items())
-
-
-@lru_cache(maxsize=4096)
-def _url(text: str) -> httpx.URL:
-    return httpx.URL(text)

@@ -4,36 +4,43 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import httpx
-from omniroute_hooks import Answer, BrokenStream, Dialect, GatewayError, Target, Usage
+from attrs import evolve
+from omniroute_hooks import Answer, BrokenStream, Dialect, Drop, GatewayError, Target, Usage
 from omniroute_hooks.blocks import BlockMachine, whole_answer
 from omniroute_hooks.dialect import Decoder
-from omniroute_hooks.events import Broke, Signal, Stopped, Terminal, UsageSeen
-from omniroute_hooks.sse import FrameSplitter
+from omniroute_hooks.events import Broke, Signal, Started, Stopped, Terminal, UsageSeen
+
+from core.access.egress import Answered
 
 from .call import classify, transport_failure, unreadable
+from .sieve import Sieve
 from .speaking import (
     Caller,
     CollectingSpeaker,
+    Heard,
     Outcome,
     Speaker,
     Spoken,
     StreamSpeaker,
     WholeSpeaker,
+    chars_of,
     json_pieces,
     named,
     sealed_by,
     stream_pieces,
     with_makers,
 )
+from .stops import Cut
+from .whole_events import WholeEvents
 
-Drop = Callable[[bytes], bool]
 _FIRST_WORDS = (b"data:", b"event:", b":", b"id:", b"retry:")
 _FIRST_EVENT = re.compile(rb"data:.*?(?:\r\n\r\n|\n\n|\r\r)", re.DOTALL)
 _CUT = "The provider's answer stopped before its end."
 MAX_HELD_BYTES = 64 * 1024
+MAX_UNSEEN_BYTES = 256 * 1024
 MAX_REMEMBERED_BYTES = 4 * 1024 * 1024  # of a stream that goes through; a longer one cannot be gone on with
 log = logging.getLogger("omniroute.gateway")
 
@@ -41,9 +48,9 @@ log = logging.getLogger("omniroute.gateway")
 class PassingSpeaker:
     """The caller's own dialect: bytes go through as they come, and are only looked at in passing."""
 
-    def __init__(self, response: httpx.Response, dialect: Dialect, target: Target, drop: Drop | None) -> None:
+    def __init__(self, response: Answered, dialect: Dialect, target: Target, drop: Drop | None) -> None:
         self._response = response
-        self._chunks = response.stream.__aiter__()  # type: ignore[union-attr]
+        self._chunks = response.stream.__aiter__()
         self._dialect = dialect
         self._target = target
         self._drop = drop
@@ -52,6 +59,7 @@ class PassingSpeaker:
         self._ended = False
         self._sent: list[bytes] = []
         self._sent_bytes = 0
+        self._tail: list[bytes] = []  # the end of what is not remembered
 
     async def start(self) -> None:
         """Reads until the first event is whole, so that a provider whose first word is an error costs nothing."""
@@ -69,6 +77,7 @@ class PassingSpeaker:
             if not _begins_stream(self._held):
                 raise unreadable("it is no event stream")
             watcher.see(chunk)
+            watcher.look()
         if watcher.error is not None:
             raise classify(watcher.error, self._target).error
 
@@ -83,22 +92,19 @@ class PassingSpeaker:
 
     async def deliver(self, caller: Caller) -> Outcome:
         """Everything, and the end mark where the provider left it out."""
-        watcher, drop = self._watcher, self._drop
+        watcher = self._watcher
         await caller.begin_stream()
-        splitter = FrameSplitter() if drop is not None else None
+        sieve = WholeEvents() if self._drop is None else Sieve(self._drop)
         chunk = self._held
         try:
             while chunk:
-                if splitter is not None and drop is not None:
-                    await self._write_kept(splitter.feed(chunk), drop, caller)
-                else:
-                    await self._write(chunk, caller)
+                await self._write(sieve.feed(chunk), caller)
                 chunk = b"" if self._ended else await self._next()
                 if chunk:
                     watcher.see(chunk)
-            if splitter is not None and drop is not None:
-                await self._write_kept(splitter.end(), drop, caller)
             watcher.finish()
+            if not watcher.cut:
+                await self._write(sieve.end(), caller)
         except Exception as exc:
             watcher.break_off(named(exc, begun=True))
         if watcher.cut:
@@ -108,35 +114,39 @@ class PassingSpeaker:
         return Outcome(watcher.usage, watcher.error)
 
     async def _write(self, data: bytes, caller: Caller) -> None:
+        if not data:
+            return
         if self._sent_bytes < MAX_REMEMBERED_BYTES:
             self._sent.append(data)
             self._sent_bytes += len(data)
+        else:
+            self._tail = [*self._tail[-1:], data]
         await caller.write(data)
-
-    async def _write_kept(self, frames: list[bytes], drop: Drop, caller: Caller) -> None:
-        kept = [frame for frame in frames if not drop(frame)]
-        if kept:
-            await self._write(b"\n\n".join(kept) + b"\n\n", caller)
 
     async def _spoken(self, caller: Caller) -> Spoken:
         """What the caller heard, read out of the bytes that went through; half an event is closed off first."""
-        data = b"".join(self._sent)
-        if not data.endswith((b"\n\n", b"\r\n\r\n")):
+        data = b"".join(self._tail or self._sent)
+        whole = data.endswith((b"\n\n", b"\r\n\r\n"))
+        if not whole:
             await caller.write(b"\n\n")
+        if self._dialect.encoder_after is not None:
+            return Spoken((), None, self._dialect.encoder_after(caller.reply(), data), final=True)
+        if not whole:
             cut = max(data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n"))
             data = data[: cut + 2] if cut >= 0 else b""
         machine = BlockMachine()
-        encoder = caller.dialect.encoder(caller.reply())
         if self._sent_bytes >= MAX_REMEMBERED_BYTES:
-            return Spoken((), None, encoder, final=True)
+            return Spoken((), None, caller.dialect.encoder(caller.reply()), final=True)
         try:
             events = machine.feed(self._dialect.decoder(False).feed(data))
+            began = next((event for event in events if isinstance(event, Started)), None)
+            encoder = caller.dialect.encoder(evolve(caller.reply(), began=began))
             encoder.encode(sealed_by(events, self._target))
         except Exception:
             log.exception("A stream that went through could not be read again.")
             return Spoken((), None, caller.dialect.encoder(caller.reply()), final=True)
         closed, open_part = machine.spoken()
-        return Spoken(closed, open_part, encoder, final=not self._dialect.resumable)
+        return Spoken(closed, open_part, encoder)
 
     async def collected(self) -> Answer:
         """The whole answer. Errors: what broke it."""
@@ -149,14 +159,25 @@ class PassingSpeaker:
         except GatewayError as exc:
             raise classify(exc, self._target).error from exc
 
+    def heard(self) -> Heard:
+        """What has come, read out of the bytes; of a very long stream only its beginning."""
+        machine = BlockMachine()
+        try:
+            self._watcher.look()
+            machine.feed(self._dialect.decoder(False).feed(b"".join(self._sent) or self._held))
+        except Exception:
+            log.exception("A stream that went through could not be read again.")
+        return self._watcher.usage, chars_of(machine.answer().parts)
+
     async def aclose(self) -> None:
         """Lets go of the connection."""
-        await self._response.stream.aclose()  # type: ignore[union-attr]
+        await self._response.stream.aclose()
 
 
 class _Watcher:
     """Looks at a stream that goes through: usage, the end, an error. Decoders skip what says none of these.
 
+    Nobody waits for what it finds, so it looks at many pieces at once: that costs least.
     ``cut`` once the stream stopped before its end and has said nothing of it itself; ``error`` tells why.
     """
 
@@ -167,6 +188,8 @@ class _Watcher:
         self.stopped = False
         self.terminal = False
         self.cut = False
+        self._unseen: list[bytes] = []
+        self._unseen_bytes = 0
 
     @property
     def complete(self) -> bool:
@@ -174,19 +197,32 @@ class _Watcher:
         return self.stopped or self.terminal
 
     def see(self, chunk: bytes) -> None:
-        """Looks at the next bytes."""
-        self._note(self._decoder.feed(chunk))
+        """The next bytes, to be looked at by and by."""
+        self._unseen.append(chunk)
+        self._unseen_bytes += len(chunk)
+        if self._unseen_bytes > MAX_UNSEEN_BYTES:
+            self.look()
+
+    def look(self) -> None:
+        """Looks at what has come since."""
+        if self._unseen:
+            unseen, self._unseen, self._unseen_bytes = self._unseen, [], 0
+            self._note(self._decoder.feed(unseen[0] if len(unseen) == 1 else b"".join(unseen)))
 
     def finish(self) -> None:
         """The provider has closed the stream."""
+        self.look()
         self._note(self._decoder.end())
         if not self.complete:
             self.break_off(BrokenStream(_CUT))
 
     def break_off(self, error: GatewayError) -> None:
         """The stream goes no further."""
-        if self.error is None and not self.terminal:
-            self.error = error
+        self.look()
+        if self.terminal:
+            return
+        if self.error is None or isinstance(self.error, BrokenStream):  # that one the provider has not told itself
+            self.error = self.error or error
             self.cut = True
 
     def _note(self, signals: Sequence[Signal]) -> None:
@@ -208,7 +244,7 @@ def _begins_stream(held: bytes) -> bool:
 
 
 def speaker_of(
-    response: httpx.Response,
+    response: Answered,
     dialect: Dialect,
     target: Target,
     same: bool,
@@ -216,14 +252,15 @@ def speaker_of(
     wants_stream: bool,
     asked_stream: bool,
     answer_id: str,
+    cut: Cut | None = None,
 ) -> Speaker:
     """The way to handle this answer: the caller ``wants_stream`` or not, the provider was ``asked_stream`` or not."""
     if not asked_stream:
-        return WholeSpeaker(response, dialect, target, same)
+        return WholeSpeaker(response, dialect, target, same, None if cut is None else cut.answer)
     kind = response.headers.get("content-type", "")
     plain = kind.startswith("application/json")
     if same and wants_stream and not plain:
         return PassingSpeaker(response, dialect, target, drop)
     pieces = json_pieces(response, dialect, target) if plain else stream_pieces(response, dialect)
-    speaker = StreamSpeaker(pieces, target, answer_id)
+    speaker = StreamSpeaker(pieces, target, answer_id, None if cut is None else cut.machine(answer_id))
     return speaker if wants_stream else CollectingSpeaker(speaker)

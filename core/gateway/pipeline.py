@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+from attrs import evolve, frozen
 from omniroute_hooks import (
     Answer,
     BadRequest,
@@ -31,22 +31,23 @@ from omniroute_hooks.jsonio import loads_upstream
 from core.access.egress import Egress
 from core.accounts.upkeep import Accounts
 from core.resilience.guard import Resilience
-from core.resilience.verdict import NotNow
+from core.resilience.verdict import NotNow, span
 
 from .call import call, failure_of, read_all, unreadable
-from .deadlines import NO_DEADLINES, Deadlines
+from .deadlines import Deadlines, over
+from .estimate import completed, input_tokens
 from .exchange import Exchange
 from .live import Live
 from .outgoing import prepare_rendered
-from .recovery import Different, can_continue, continued, handed_over, spliced
-from .run import Headers, Run, logged_in
+from .recovery import Different, continued, handover, heard_by_then, spliced
+from .run import Headers, Run, attempt_at, logged_in
 from .speaking import Outcome, Spoken, StreamSpeaker
 from .trace import Attempt
+from .wire import CallerGone
 
 if TYPE_CHECKING:
     from .choose import Pick
 
-CHARS_PER_TOKEN = 4
 MAX_RECOVERIES = 2
 
 
@@ -85,14 +86,14 @@ class Pipeline:
             pause_s = self._means.resilience.wait_plan(queue.retry_ats, waits, self._clock())
             if pause_s is None or not queue.only_rest:
                 raise final_error(queue.failures, exchange.trace.attempts)
-            exchange.trace.notes.append(f"every candidate rests; waited {pause_s:.1f} s for the first")
+            exchange.trace.note(f"Everybody who is left rests; the first was waited for, {span(pause_s)}.")
             await asyncio.sleep(pause_s)
             waits += 1
 
     async def _first(self, exchange: Exchange, queue: _Queue) -> Run | None:
         """The first candidate that has begun to answer; None when all have been tried."""
         while (pick := self._next(exchange, queue)) is not None:
-            run = self._run(exchange, pick, queue)
+            run = self._run(exchange, pick)
             config = pick.config
             try:
                 if config.hedge_after_ms is None:
@@ -107,15 +108,14 @@ class Pipeline:
                 queue.failed(run.pick, exc, self._clock())
                 if exc.blames == "caller" and not (isinstance(exc, Refused) and config.route_around_refusals):
                     raise
-            except BaseException:
+            except BaseException as exc:
+                run.dropped(_why(exc))
                 await run.close()
                 raise
         return None
 
-    def _run(self, exchange: Exchange, pick: Pick, queue: _Queue) -> Run:
-        trace = exchange.trace
-        trace.provider, trace.model = pick.choice.provider.id, pick.choice.model
-        trace.connection_id = pick.line.connection.id
+    def _run(self, exchange: Exchange, pick: Pick) -> Run:
+        _name(exchange, pick)
         return Run(self._means, exchange, pick, deadlines=limits_of(pick))
 
     def _next(self, exchange: Exchange, queue: _Queue) -> Pick | None:
@@ -145,10 +145,12 @@ class Pipeline:
         """A second candidate joins when the first is slow; the loser is cancelled. Errors: the last one's failure."""
         tasks = {asyncio.ensure_future(first.start()): first}
         failure: GatewayError | None = None
+        gone = "the caller left"
         try:
             done, _ = await asyncio.wait(tasks, timeout=delay_s)
             if not done and (pick := self._next(exchange, queue)) is not None:
-                second = self._run(exchange, pick, queue)
+                exchange.trace.note(f"Nothing had come after {delay_s * 1000:.0f} ms, so a second one was asked too.")
+                second = self._run(exchange, pick)
                 tasks[asyncio.ensure_future(second.start())] = second
             while tasks:
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -156,6 +158,7 @@ class Pipeline:
                     run = tasks.pop(task)
                     error = task.exception()
                     if error is None:
+                        gone = "another candidate was faster"
                         return run
                     await run.close()
                     if not isinstance(error, GatewayError):
@@ -169,25 +172,26 @@ class Pipeline:
             for task, run in tasks.items():
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
-                run.dropped("another candidate was faster")
+                run.dropped(gone)
                 await run.close()
 
     async def _deliver(self, exchange: Exchange, run: Run, queue: _Queue) -> Pick:
         """Gives the answer to the caller, and goes on with another candidate where it breaks."""
         trace = exchange.trace
+        _name(exchange, run.pick)  # a race may have asked somebody else since
         try:
             outcome = await run.speaker.deliver(exchange)
             for _ in range(MAX_RECOVERIES):
                 if outcome.error is None or outcome.spoken is None or outcome.spoken.final:
                     break
                 run.failed(outcome.error)
-                run.attempt.usage = outcome.usage
                 await run.close()
                 resumed = await self._resume(exchange, outcome.spoken, run, queue)
                 if resumed is None:
                     break
                 run, outcome = resumed
             if outcome.error is None:
+                run.attempt.usage = outcome.usage or _estimated(run, exchange)
                 run.succeeded()
                 if outcome.answer is not None:
                     exchange.seals.remember(trace.api_key_id, outcome.answer)
@@ -198,10 +202,11 @@ class Pipeline:
                 if outcome.spoken is not None:
                     broken = Failed(outcome.error, Answer((), Stop("other")))
                     await exchange.write(outcome.spoken.encoder.encode([broken]))
-            trace.provider, trace.model = run.pick.choice.provider.id, run.pick.choice.model
-            trace.connection_id = run.pick.line.connection.id
-            trace.usage = _usage(outcome, exchange)
+            _name(exchange, run.pick)
             return run.pick
+        except BaseException as exc:
+            run.dropped(_why(exc))
+            raise
         finally:
             await run.close()
 
@@ -211,14 +216,13 @@ class Pipeline:
         """Another candidate, or the same once more, that goes on where the answer broke. None: nobody could."""
         queue.last_resort(broken.pick)
         while (pick := self._next(exchange, queue)) is not None:
-            target = pick.target()
-            hands_over = can_continue(spoken) and bool(target.option("continues", False))
-            conversation = handed_over(exchange.incoming.conversation(), spoken) if hands_over else None
+            place = len(exchange.trace.attempts)
+            over = handover(exchange.incoming.conversation(), spoken, pick.target())
             run = Run(
                 self._means,
                 exchange,
                 pick,
-                conversation=conversation,
+                conversation=None if over is None else over.conversation,
                 decoded=True,
                 deadlines=limits_of(pick),
             )
@@ -227,8 +231,12 @@ class Pipeline:
                 await run.start()
                 assert isinstance(run.speaker, StreamSpeaker)
                 batches = run.speaker.events()
-                rest = continued(batches, spoken) if hands_over else spliced(batches, spoken)
-                outcome = await run.speaker.go_on(exchange, spoken.encoder, rest)
+                if over is None or over.repeats:
+                    outcome = await run.speaker.go_on(exchange, spoken.encoder, spliced(batches, spoken))
+                else:
+                    outcome = await run.speaker.go_on(exchange, spoken.encoder, continued(batches, over))
+                    if outcome.spoken is not None:
+                        outcome = evolve(outcome, spoken=heard_by_then(over, outcome.spoken))
             except Different:
                 run.dropped("its answer is not the one that was begun")
                 await run.close()
@@ -238,14 +246,15 @@ class Pipeline:
             except GatewayError:
                 await run.close()
                 continue
-            except BaseException:
+            except BaseException as exc:
+                run.dropped(_why(exc))
                 await run.close()
                 raise
-            exchange.trace.notes.append(f"the answer broke; {pick.name} went on with it")
             if outcome.error is not None and exchange.written == written:
                 run.failed(outcome.error)
                 await run.close()
                 continue
+            exchange.trace.note(f"The answer had broken off in the middle; {pick.name} went on with it.", place)
             return run, outcome
         return None
 
@@ -270,7 +279,7 @@ class Pipeline:
             except ValueError:
                 raise unreadable("no JSON") from None
             finally:
-                await response.stream.aclose()  # type: ignore[union-attr]
+                await response.stream.aclose()
 
         return await logged_in(self._means, pick, ask)
 
@@ -342,15 +351,15 @@ def limits_of(pick: Pick) -> Deadlines:
     config = pick.config
     ms = (config.connect_ms, config.first_token_ms, config.idle_ms, config.total_ms)
     if ms == (None, None, None, None):
-        return NO_DEADLINES
-    return Deadlines(*(None if value is None else value / 1000 for value in ms))
+        return pick.line.deadlines
+    return over(pick.line.deadlines, *ms)
 
 
 def _skipped(pick: Pick, reason: str, code: str, left_s: float | None = None) -> Attempt:
     retry_at_s = None if left_s is None else time.time() + left_s
-    return Attempt(
-        pick.name, pick.line.connection.id, "skipped", reason, code=code, retry_at_s=retry_at_s, path=pick.path
-    )
+    attempt = attempt_at(pick)
+    attempt.outcome, attempt.reason, attempt.code, attempt.retry_at_s = "skipped", reason, code, retry_at_s
+    return attempt
 
 
 def final_error(failures: Sequence[GatewayError], attempts: Sequence[Attempt]) -> GatewayError:
@@ -361,18 +370,29 @@ def final_error(failures: Sequence[GatewayError], attempts: Sequence[Attempt]) -
         return failures[0]
     if all(isinstance(error, BadRequest) for error in failures):
         return failures[-1]
-    hints = [error.retry_after_s for error in failures if error.retry_after_s is not None]
     lines = tuple(attempt.words() for attempt in attempts)
-    soonest = min(hints) if hints and len(hints) == len(failures) else None
-    return Unavailable("No candidate could answer. " + " | ".join(lines), retry_after_s=soonest, attempts=lines)
+    told = "No candidate could answer. " + " | ".join(lines)
+    if all(isinstance(error, ContextTooLong) for error in failures):
+        return ContextTooLong(told)  # programs shorten the conversation when they hear this, and only then
+    # Whoever has no such time would refuse this request again, whenever it comes.
+    hints = [error.retry_after_s for error in failures if error.retry_after_s is not None]
+    return Unavailable(told, retry_after_s=min(hints, default=None), attempts=lines)
 
 
-def _usage(outcome: Outcome, exchange: Exchange) -> Usage | None:
-    """The provider's counts; an estimate, marked as one, where it gave none."""
-    if outcome.usage is not None or outcome.error is not None or not outcome.output_chars:
-        return outcome.usage
-    return Usage(
-        input_fresh=len(exchange.incoming.raw) // CHARS_PER_TOKEN,
-        output_visible=outcome.output_chars // CHARS_PER_TOKEN,
-        estimated=True,
-    )
+def _estimated(run: Run, exchange: Exchange) -> Usage:
+    """What a whole answer used of which the provider counted nothing."""
+    incoming = exchange.incoming
+    usage, chars = run.speaker.heard()
+    return completed(usage, input_tokens(incoming.raw, incoming.body), chars, whole=True)
+
+
+def _name(exchange: Exchange, pick: Pick) -> None:
+    """Who is named as the one that answers."""
+    trace, choice = exchange.trace, pick.choice
+    trace.provider, trace.model, trace.connection_id = choice.provider.id, choice.model, pick.line.connection.id
+
+
+def _why(exc: BaseException) -> str:
+    """Why nobody waits for an attempt any more."""
+    left = isinstance(exc, CallerGone | asyncio.CancelledError)
+    return "the caller left" if left else "something went wrong in the gateway"

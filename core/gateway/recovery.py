@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from attrs import evolve
-from omniroute_hooks import Conversation, Refusal, Text, Thinking, ToolCall, Turn
+from attrs import evolve, frozen
+from omniroute_hooks import Conversation, Reasoning, Refusal, Target, Text, Thinking, ToolCall, Turn
 from omniroute_hooks.conversation import Part
 from omniroute_hooks.events import (
     BlockCited,
@@ -23,6 +23,7 @@ from omniroute_hooks.events import (
     Started,
 )
 
+from .estimate import CHARS_PER_TOKEN
 from .speaking import Spoken
 
 Batches = AsyncIterator[list[Event]]
@@ -32,50 +33,136 @@ class Different(Exception):
     """The new answer is not the one that the caller has begun to read."""
 
 
-def can_continue(spoken: Spoken) -> bool:
-    """Whether what was said can be handed over as the beginning of an answer: one text, not ending in a blank,
-    which providers refuse or trim."""
-    text = spoken.open.text if isinstance(spoken.open, Text) else ""
-    return not spoken.closed and bool(text) and not text[-1].isspace()
+@frozen
+class Handover:
+    """A partial answer on its way to a candidate that goes on with it.
+
+    ``conversation`` ends with what was said, without white space at its end, which providers refuse or trim; ``owed``
+    is that white space, which the candidate has to repeat. ``repeats``: it repeats all that was said.
+    """
+
+    conversation: Conversation
+    spoken: Spoken
+    owed: str
+    repeats: bool
 
 
-def handed_over(conversation: Conversation, spoken: Spoken) -> Conversation:
-    """The conversation with the partial answer as its last turn, to be gone on with."""
-    assert isinstance(spoken.open, Text)
-    return evolve(conversation, turns=(*conversation.turns, Turn("assistant", (Text(spoken.open.text),))))
+def handover(conversation: Conversation, spoken: Spoken, target: Target) -> Handover | None:
+    """The partial answer for this candidate; None where it does not go on with one, or where that is not safe.
+
+    What can be handed over is one text, with nothing but reasoning before it. Structured output and forced calls
+    begin anew at every provider, whatever stands before them.
+    """
+    said = spoken.open.text if isinstance(spoken.open, Text) else ""
+    words = said.rstrip()
+    if not target.option("continues", False) or not words or not _is_plain(conversation):
+        return None
+    if not all(isinstance(part, Thinking) for part in spoken.closed):
+        return None
+    limit = conversation.max_tokens
+    return Handover(
+        evolve(
+            conversation,
+            turns=(*conversation.turns, Turn("assistant", (Text(words),))),
+            begun=True,
+            reasoning=Reasoning(mode="off"),  # the thinking was done before the first word
+            max_tokens=None if limit is None else max(1, limit - len(words) // CHARS_PER_TOKEN),
+        ),
+        spoken,
+        said[len(words) :],
+        bool(target.option("repeats_beginning", False)),
+    )
 
 
-async def continued(batches: Batches, spoken: Spoken) -> Batches:
-    """A continuation's events as the rest of the answer that broke."""
-    assert isinstance(spoken.open, Text)
-    said = spoken.open.text
-    shift = 0
-    joined = False
+def _is_plain(conversation: Conversation) -> bool:
+    """Whether nothing in the request would make a provider begin anew, or somewhere else."""
+    choice = conversation.tool_choice
+    return (
+        conversation.format is None
+        and (choice is None or choice.mode in ("auto", "none", "allowed"))
+        and (not conversation.turns or conversation.turns[-1].role != "assistant")
+        and conversation.previous_answer_id is None
+    )
+
+
+async def continued(batches: Batches, over: Handover) -> Batches:
+    """A continuation's events as the rest of the answer that broke. Errors: `Different`."""
+    rest = _Continuation(over)
     async for events in batches:
-        out: list[Event] = []
-        for event in events:
-            if isinstance(event, BlockOpened):
-                if event.index == 0 and event.kind == "text":
-                    joined = True
-                    continue
-                if event.index == 0:  # it has no more to say, and calls a tool at once
-                    out.append(BlockClosed(0, "text", Text(said)))
-                    shift = 1
-                out.append(evolve(event, index=event.index + shift))
-            elif isinstance(event, BlockClosed):
-                part = Text(said + event.part.text) if joined and event.index == 0 else event.part  # type: ignore[union-attr]
-                out.append(evolve(event, index=event.index + shift, part=part))
-            elif isinstance(event, BlockDelta | BlockCited):
-                out.append(evolve(event, index=event.index + shift))
-            elif isinstance(event, Finished):
-                parts = event.answer.parts
-                whole = (Text(said + parts[0].text), *parts[1:]) if joined else (Text(said), *parts)  # type: ignore[union-attr]
-                if not parts and not shift:
-                    out.append(BlockClosed(0, "text", Text(said)))
-                out.append(Finished(evolve(event.answer, parts=whole)))
-            elif isinstance(event, Failed):
-                out.append(event)
-        yield out
+        yield [kept for event in events for kept in rest.after(event)]
+
+
+class _Continuation:
+    """Puts a continuation's events behind what the caller has heard.
+
+    Its first text goes on with the open one. If it begins with something else, the open text ends there.
+    """
+
+    def __init__(self, over: Handover) -> None:
+        spoken = over.spoken
+        assert isinstance(spoken.open, Text)
+        self._before = spoken.closed
+        self._said = spoken.open.text
+        self._owed = self._left = over.owed
+        self._joined = self._ended = False
+
+    def after(self, event: Event) -> list[Event]:
+        """The event as the caller should get it, perhaps behind another one."""
+        if isinstance(event, Started):
+            return []
+        if isinstance(event, Failed):
+            return [event]
+        if isinstance(event, Finished):
+            return self._finished(event)
+        if isinstance(event, BlockOpened) and event.index == 0:
+            self._joined = event.kind == "text"
+            return [] if self._joined else [self._end(), evolve(event, index=self._place(0))]
+        if self._joined and event.index == 0 and isinstance(event, BlockDelta | BlockClosed):
+            return self._joining(event)
+        return [evolve(event, index=self._place(event.index))]
+
+    def _place(self, index: int) -> int:
+        return len(self._before) + index + self._ended
+
+    def _end(self) -> Event:
+        """The text is over: whoever goes on has no more to say, and calls a tool or thinks."""
+        self._ended = True
+        return BlockClosed(len(self._before), "text", Text(self._said))
+
+    def _joining(self, event: BlockDelta | BlockClosed) -> list[Event]:
+        if isinstance(event, BlockClosed):
+            return [evolve(event, index=self._place(0), part=self._whole(event.part))]
+        text, left = event.text, self._left
+        if left:
+            shared = min(len(left), len(text))
+            if text[:shared] != left[:shared]:
+                raise Different
+            text, self._left = text[shared:], left[shared:]
+        return [evolve(event, index=self._place(0), text=text)] if text else []
+
+    def _whole(self, part: Part) -> Text:
+        """What was said and what goes on with it."""
+        assert isinstance(part, Text)
+        return evolve(part, text=self._said + part.text[len(self._owed) :])
+
+    def _finished(self, event: Finished) -> list[Event]:
+        first, *others = event.answer.parts if self._joined else (Text(""), *event.answer.parts)
+        text = self._whole(first) if self._joined else Text(self._said)
+        finished = Finished(evolve(event.answer, parts=(*self._before, text, *others)))
+        return [finished] if self._joined or self._ended else [self._end(), finished]
+
+
+def heard_by_then(over: Handover, later: Spoken) -> Spoken:
+    """What the caller has heard once a continuation has broken too. ``later`` is what was heard of that alone."""
+    assert isinstance(over.spoken.open, Text)
+    said = over.spoken.open
+    parts = [*later.closed, *(() if later.open is None else (later.open,))]
+    if parts and isinstance(parts[0], Text):
+        parts[0] = evolve(parts[0], text=said.text + parts[0].text[len(over.owed) :])
+    else:
+        parts.insert(0, said)
+    open_part = parts.pop() if later.open is not None or not later.closed else None
+    return evolve(later, closed=(*over.spoken.closed, *parts), open=open_part)
 
 
 async def spliced(batches: Batches, spoken: Spoken) -> Batches:

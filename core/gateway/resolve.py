@@ -117,16 +117,55 @@ def resolve(snapshot: Snapshot, name: str) -> Plan:
     return plan
 
 
-def dedicated(snapshot: Snapshot, word: str, model: str) -> str:
-    """The name to resolve for a request to the address of one provider. ``word`` is its prefix, id or name.
+def combo_plan(snapshot: Snapshot, name: str) -> Plan:
+    """The plan of the combo of this name, whatever aliases say. Errors: as `resolve`."""
+    combo = snapshot.combo(name)
+    if combo is None:
+        raise _unknown(snapshot, EXPLICIT + name.removeprefix(EXPLICIT))
+    building = _Building(snapshot)
+    try:
+        root = building.node(combo.name, "", snapshot.combo_defaults, ())
+    except _Known as exc:
+        raise exc.error from None
+    config = snapshot.combo_defaults.under(combo.settings)
+    return Plan("combo", root, combo.name, config, None, tuple(building.notes[:MOST_NOTES]))
 
-    An alias of the user's is followed first; a missing prefix is added.
-    Errors: `NotFound` for an unknown provider, `BadRequest` for a model of another one.
-    """
+
+def owner_of(snapshot: Snapshot, word: str) -> Provider:
+    """The provider of an address of its own. ``word`` is its prefix, id or name. Errors: `NotFound`."""
     provider = snapshot.by_word.get(word) or snapshot.by_word.get(word.lower())
     if provider is None:
         raise NotFound(f"There is no provider {word[:100]!r}.{snapshot.near_prefix.words(word)}")
-    target, _ = snapshot.names.follow(model)
+    return provider
+
+
+def dedicated(snapshot: Snapshot, word: str, model: str) -> str:
+    """The name to resolve for a request to the address of one provider, by a ``word`` as for `owner_of`.
+
+    An alias of the user's is followed first; a missing prefix is added. What comes out means this provider, and
+    nobody else, unless a fallback chain of the user's names that very model.
+    Errors: `NotFound` for an unknown provider, `BadRequest` for a model of another one; as `resolve`.
+    """
+    provider = owner_of(snapshot, word)
+    name = _within(snapshot, provider, snapshot.names.follow(model)[0])
+    plan = resolve(snapshot, name)
+    root = plan.root
+    # The user may have given this very name to something else.
+    if plan.by != "name" and not (isinstance(root, Choice) and root.provider is provider):
+        raise _not_of(provider, model, "By your aliases and combos it means something else. ")
+    return name
+
+
+def serves(snapshot: Snapshot, provider: Provider, name: str) -> bool:
+    """Whether a listed name is a model of this provider, written with its prefix, and no other name for it."""
+    return (
+        name.startswith(provider.prefix + "/")
+        and name not in snapshot.combos
+        and snapshot.names.follow(name)[0] == name
+    )
+
+
+def _within(snapshot: Snapshot, provider: Provider, target: str) -> str:
     head, slash, rest = target.partition("/")
     if not slash:
         return f"{provider.prefix}/{target}"
@@ -135,8 +174,12 @@ def dedicated(snapshot: Snapshot, word: str, model: str) -> str:
     other = snapshot.by_prefix.get(head) or snapshot.providers.get(head)
     if other is None or target in snapshot.specs[provider.id]:  # a model's id may hold slashes itself
         return f"{provider.prefix}/{target}"
+    raise _not_of(provider, target, f"It is one of {other.name or other.id}. ")
+
+
+def _not_of(provider: Provider, model: str, why: str) -> BadRequest:
     own = provider.name or provider.id
-    raise BadRequest(f"Model {target[:200]!r} does not belong to {own}. Expected prefix: {provider.prefix}/")
+    return BadRequest(f"Model {model[:200]!r} does not belong to {own}. {why}Expected prefix: {provider.prefix}/")
 
 
 def step_problem(snapshot: Snapshot, step: Step) -> str | None:

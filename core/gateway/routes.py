@@ -1,24 +1,29 @@
 """The address book of the data plane, made once from what dialects declare.
 
 Every address is also served in the spellings that real clients use: without its
-version segment, with it twice, and under /api.
+version segment, with it twice, and under /api. Behind ``/v1/providers/<provider>`` stands
+the whole book once more, for that provider's models alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import frozen
+from attrs import evolve, frozen
 from omniroute_hooks import Dialect, Endpoint
+
+DEDICATED = "/providers/"
 
 
 @frozen
 class Match:
-    """An address found: whose it is, and the model its path names."""
+    """An address found: whose it is, and the model its path names. ``provider`` is the word for the one whose
+    address it is, None where it is everybody's."""
 
     dialect: Dialect
     endpoint: Endpoint
     path_model: str | None = None
+    provider: str | None = None
 
 
 @frozen
@@ -35,8 +40,12 @@ class Routes:
         self._exact: dict[tuple[str, str], list[Match]] = {}
         self._patterns: dict[str, list[_Pattern]] = {}
         self._any_header: list[tuple[bytes, bytes]] = []
+        self._dedicated: dict[str, str] = {}  # the text before a provider's word: the version that it stands for
         for dialect in dialects:
             for endpoint in dialect.endpoints:
+                version = endpoint.path[: endpoint.path.find("/", 1)]
+                for head in spellings(version + DEDICATED):
+                    self._dedicated.setdefault(head, version)
                 if endpoint.when_header is not None:
                     self._any_header.append((endpoint.when_header.encode(), b""))
                 for path in spellings(endpoint.path):
@@ -63,7 +72,13 @@ class Routes:
         if matches is not None:
             if len(matches) == 1 and matches[0].endpoint.when_header is None:
                 return matches[0]
-            return next((m for m in matches if _applies(m.endpoint, headers)), None)
+            return _applying(matches, headers)
+        match = self._by_pattern(method, path, headers)
+        if match is None and DEDICATED in path:
+            return self._of_provider(method, path, headers)
+        return match
+
+    def _by_pattern(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Match | None:
         for pattern in self._patterns.get(method, ()):
             if path.startswith(pattern.head) and path.endswith(pattern.tail):
                 model = path[len(pattern.head) : len(path) - len(pattern.tail) or None]
@@ -72,6 +87,27 @@ class Routes:
                         return None
                     return Match(pattern.match.dialect, pattern.match.endpoint, model)
         return None
+
+    def _of_provider(self, method: str, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Match | None:
+        provider, ways = self._behind(path)
+        for way in ways:
+            matches = self._exact.get((method, way))
+            found = self._by_pattern(method, way, headers) if matches is None else _applying(matches, headers)
+            if found is not None:
+                return evolve(found, provider=provider)
+        return None
+
+    def _behind(self, path: str) -> tuple[str, tuple[str, ...]]:
+        """The word for the provider in an address of its own, and how the rest of it may be read.
+
+        Clients put what they know behind the base URL that they are given: some of them a version, others none.
+        """
+        for head, version in self._dedicated.items():
+            if path.startswith(head):
+                provider, slash, rest = path[len(head) :].partition("/")
+                if provider and slash and rest:
+                    return provider, (f"{version}/{rest}", f"/{rest}")
+        return "", ()
 
     def _is_more_particular(self, path: str, method: str) -> bool:
         """Whether what looks like a model's name ends in a word that is another method's."""
@@ -92,6 +128,10 @@ class Routes:
 
         None where no dialect has an address under the first segment of ``path``.
         """
+        ways = (*self._behind(path)[1], path) if DEDICATED in path else (path,)
+        return next((found for way in ways if (found := self._near(way, headers)) is not None), None)
+
+    def _near(self, path: str, headers: Iterable[tuple[bytes, bytes]]) -> Dialect | None:
         head = path[: path.find("/", 1) + 1]
         if head == "/api/":
             head = path[: path.find("/", 5) + 1]
@@ -105,6 +145,10 @@ class Routes:
             if best is None or rank > best[:2]:
                 best = (*rank, match.dialect)
         return best[2] if best else None
+
+
+def _applying(matches: list[Match], headers: Iterable[tuple[bytes, bytes]]) -> Match | None:
+    return next((m for m in matches if _applies(m.endpoint, headers)), None)
 
 
 def _without_slash(path: str) -> str:

@@ -17,21 +17,24 @@ from omniroute_hooks import (
     GatewayError,
     LoginExpired,
     ModelNotFound,
-    RateLimited,
     Target,
     UpstreamError,
     UpstreamTimeout,
+    Usage,
 )
 
+from core.access.egress import Answered
 from core.resilience.passage import Passage, Slot
 from core.resilience.verdict import NotNow
 
 from .call import call, classify, failure_of
 from .deadlines import NO_DEADLINES, Deadlines, Limited
+from .estimate import completed, input_tokens, was_read
 from .exchange import Exchange
 from .outgoing import prepare
 from .passing import speaker_of
 from .speaking import CollectingSpeaker, Speaker, StreamSpeaker, one_by_one
+from .stops import Cut, Stops
 from .trace import Attempt
 
 if TYPE_CHECKING:
@@ -65,14 +68,15 @@ class Run:
         self._incoming = exchange.incoming if conversation is None else exchange.incoming.going_on(conversation)
         self._decoded = decoded or conversation is not None
         self._deadlines = deadlines
+        self._ends_at_s: float | None = None  # by the loop's clock
         self._slot: Slot | None = None
         self._passage: Passage | None = None
         self._began = time.perf_counter()
         self._first_ms = 0.0
         self._ended = False
-        self._responses: list[httpx.Response] = []
+        self._responses: list[Answered] = []
         self.speaker: Speaker
-        self.attempt = Attempt(pick.name, pick.line.connection.id, "failed", path=pick.path)
+        self.attempt = attempt_at(pick)
         exchange.trace.attempts.append(self.attempt)
 
     async def start(self) -> None:
@@ -95,12 +99,17 @@ class Run:
                     await self._first_word()
                     break
                 except GatewayError as exc:
-                    if not is_passing(exc) or tries >= self._retries() or not passage.again():
+                    if not is_passing(exc) or tries >= self._retries() or passage.probe:
+                        raise
+                    self._note(exc)
+                    await self._forget()
+                    await asyncio.sleep(self.pick.config.retry_delay_ms / 1000)
+                    if not passage.again():  # others may have found out meanwhile that it has to rest
                         raise
                 tries += 1
-                self.attempt.retried = True
-                await self._let_go()
-                await asyncio.sleep(self.pick.config.retry_delay_ms / 1000)
+                self._began = time.perf_counter()
+                self.attempt = attempt_at(self.pick)
+                self._exchange.trace.attempts.append(self.attempt)
             passage.answering()
             self._first_ms = self._ms()
         except NotNow as exc:
@@ -122,11 +131,14 @@ class Run:
         return wanted if isinstance(wanted, int) else 1
 
     async def _first_word(self) -> None:
-        limit = self._deadlines.first_token_s
+        limits = self._deadlines
+        limit = min((s for s in (limits.first_token_s, limits.total_s) if s is not None), default=None)
         if limit is None:
             self.speaker = await self._open()
             await self.speaker.start()
             return
+        if limits.total_s is not None:  # silence before the first word is a part of the whole
+            self._ends_at_s = asyncio.get_running_loop().time() + limits.total_s
         try:
             async with asyncio.timeout(limit):
                 self.speaker = await self._open()
@@ -139,6 +151,7 @@ class Run:
         stream = self._exchange.incoming.stream
         answer_id = self._exchange.trace.id
         if provider.generate is not None:
+            self.attempt.asked = self.attempt.begun = True
             signals = provider.generate(self._incoming.conversation(), self.target)
             speaker = StreamSpeaker(one_by_one(signals), self.target, answer_id)
             return speaker if stream else CollectingSpeaker(speaker)
@@ -155,24 +168,26 @@ class Run:
         means, target = self._means, self.target
         asks_stream = wants_stream or target.provider.stream_only
         outgoing = prepare(self._incoming, target, dialect, headers, asks_stream)
+        stops = Stops(outgoing.cut_at) if outgoing.cut_at else None
         self._exchange.trace.losses = outgoing.losses
         self._exchange.trace.passthrough = outgoing.same
+        self.attempt.asked = True
         response = await call(means.egress, outgoing, self._deadlines.connect_s)
         self._responses.append(response)
         self._limit(response)
         means.accounts.quotas.note_headers(self.pick.line.connection, response.headers)
         if response.status_code != 200:
             raise (await failure_of(response, dialect, target)).error
-        same = outgoing.same and not self._decoded
+        self.attempt.begun = True
+        same = outgoing.same and not self._decoded and stops is None
         drop = outgoing.drop if same else None
-        return speaker_of(response, dialect, target, same, drop, wants_stream, asks_stream, answer_id)
+        cut = None if stops is None else Cut(stops, input_tokens(self._incoming.raw, self._incoming.body))
+        return speaker_of(response, dialect, target, same, drop, wants_stream, asks_stream, answer_id, cut)
 
-    def _limit(self, response: httpx.Response) -> None:
+    def _limit(self, response: Answered) -> None:
         limits = self._deadlines
         if limits.idle_s is not None or limits.total_s is not None:
-            now_s = asyncio.get_running_loop().time()
-            ends_at_s = None if limits.total_s is None else now_s + limits.total_s
-            response.stream = Limited(response.stream, limits.idle_s, ends_at_s)  # type: ignore[arg-type]
+            response.stream = Limited(response.stream, limits.idle_s, self._ends_at_s)
 
     def failed(self, error: GatewayError) -> None:
         """It did not answer, or broke. Whoever is to blame rests."""
@@ -180,10 +195,17 @@ class Run:
         if self._passage is not None:
             scope = "model" if classify(error, self.target).scope == "model" else "connection"
             until = self._passage.failed(error, scope)  # type: ignore[arg-type]
-            if until is not None and error.retry_after_s is None and isinstance(error, RateLimited):
-                error.retry_after_s = max(0.0, until - time.monotonic())
+            if until is not None:
+                self._rests(until, error)
         if self._slot is not None:
             self._told_live(None if error.blames == "caller" else False)
+
+    def _rests(self, until_s: float, error: GatewayError) -> None:
+        """Says when it may be asked again. A refused login is not mended by waiting, so the caller is not told to."""
+        resilience = self._means.resilience
+        self.attempt.retry_at_s = resilience.wall_time(until_s)
+        if error.retry_after_s is None and not isinstance(error, LoginExpired):
+            error.retry_after_s = max(0.0, until_s - resilience.clock())
 
     def succeeded(self) -> None:
         """The answer is whole."""
@@ -195,11 +217,26 @@ class Run:
         self._told_live(True, self._first_ms)
 
     def dropped(self, reason: str) -> None:
-        """Another one won, or its answer could not be used. Nobody is blamed."""
-        self.attempt.outcome = "dropped"
-        self.attempt.reason = reason
-        self.attempt.ms = self._ms()
+        """Nobody waits for it any more, unless it has failed before: another one won, or its answer could not be
+        used, or the caller left. Nobody is blamed."""
+        attempt = self.attempt
+        if attempt.outcome != "failed" or attempt.reason:
+            return
+        attempt.outcome = "dropped" if attempt.asked else "skipped"
+        attempt.reason = reason
+        attempt.ms = self._ms()
+        attempt.usage = self._used(None)
         self._told_live(None)
+
+    def _used(self, error: GatewayError | None) -> Usage | None:
+        """What it used until it failed or was dropped: nothing where the provider has refused it."""
+        if not self.attempt.asked:
+            return None
+        speaker: Speaker | None = getattr(self, "speaker", None)
+        usage, chars = (None, 0) if speaker is None else speaker.heard()
+        if usage is None and not chars and error is not None and not was_read(error, self.attempt.begun):
+            return None
+        return completed(usage, input_tokens(self._incoming.raw, self._incoming.body), chars, whole=False)
 
     def _note(self, error: GatewayError, skipped: bool = False) -> None:
         attempt = self.attempt
@@ -210,14 +247,21 @@ class Run:
         attempt.status = error.upstream_status
         attempt.ms = self._ms()
         attempt.retry_at_s = None if error.retry_after_s is None else time.time() + error.retry_after_s
+        attempt.usage = None if skipped else self._used(error)
 
     def _ms(self) -> float:
         return (time.perf_counter() - self._began) * 1000
 
     async def _let_go(self) -> None:
         for response in self._responses:
-            await response.stream.aclose()  # type: ignore[union-attr]
+            await response.stream.aclose()
         self._responses.clear()
+
+    async def _forget(self) -> None:
+        """Lets go of a try, and of what was heard of it."""
+        await self._let_go()
+        if hasattr(self, "speaker"):
+            del self.speaker
 
     async def close(self) -> None:
         """Lets go of the connection and of the candidate's slot. Harmless when done twice."""
@@ -232,6 +276,21 @@ class Run:
         if not self._ended:
             self._ended = True
             self._means.live.finished(self.pick, ok, ms)
+
+
+def attempt_at(pick: Pick) -> Attempt:
+    """A candidate's part of the trace, before anything is known of it."""
+    choice, connection = pick.choice, pick.line.connection
+    return Attempt(
+        pick.name,
+        connection.id,
+        "failed",
+        path=pick.path,
+        connection=connection.name,
+        provider=choice.provider.id,
+        model=choice.model,
+        spec=choice.spec,
+    )
 
 
 async def logged_in(means: Means, pick: Pick, ask: Callable[[Headers], Awaitable[T]]) -> T:

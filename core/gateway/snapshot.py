@@ -25,7 +25,9 @@ from . import catalogue
 from .aliases import Aliases, aliases_of
 from .bounded import Bounded
 from .combos import CHAINS, Chain, Combo, ComboConfig, Combos, chains_of, defaults_of, named
+from .deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
 from .lines import Line, Roster, roster
+from .node_options import options_of
 
 if TYPE_CHECKING:
     from omniroute_hooks import Candidate
@@ -156,10 +158,14 @@ def _lines(
 ) -> dict[str, tuple[Line, ...]]:
     """The connections that may be called, by provider, in the user's order."""
     found: dict[str, list[Line]] = {}
+    limits: dict[str, Deadlines] = {}
     for record in sorted(connections, key=lambda r: (r.priority, r.created_at)):
         known = providers.get(record.provider)
         if known is not None and record.is_active and record.state != "expired":
-            found.setdefault(known.id, []).append(line_of(known, record))
+            if known.id not in found:
+                found[known.id] = []
+                limits[known.id] = declared(known.options)
+            found[known.id].append(line_of(known, record, limits[known.id]))
     for provider in providers.values():
         if provider.id not in found and needs_no_connection(provider):
             found[provider.id] = [_bare_line(provider)]
@@ -204,7 +210,7 @@ def provider_of_node(node: NodeRecord, types: Mapping[str, NodeType]) -> Provide
         base_url=base_url,
         dialect=dialect,
         auth=kind.auth,
-        options=kind.options,
+        options=options_of(kind, node.provider_specific_data),
         headers=kind.headers,
     )
 
@@ -222,19 +228,21 @@ def connection_of(record: ConnectionRecord) -> Connection:
     )
 
 
-def line_of(provider: Provider, record: ConnectionRecord) -> Line:
-    """A stored connection, ready to call."""
+def line_of(provider: Provider, record: ConnectionRecord, otherwise: Deadlines = NO_DEADLINES) -> Line:
+    """A stored connection, ready to call. The deadlines ``otherwise`` hold where it has none itself."""
     connection = connection_of(record)
     renewable = provider.auth.auth_type == "oauth"
     own = record.provider_specific_data.get("baseUrl")
     base_url = str(own).rstrip("/") if isinstance(own, str) and own else provider.base_url
     headers = {} if renewable else provider.auth.headers(connection.credential)
-    return Line(provider, connection, base_url, tuple({**provider.headers, **headers}.items()), renewable)
+    deadlines = deadlines_of(record.provider_specific_data, otherwise)
+    return Line(provider, connection, base_url, tuple({**provider.headers, **headers}.items()), renewable, deadlines)
 
 
 def _bare_line(provider: Provider) -> Line:
     connection = Connection(id=f"{provider.id}:none", provider=provider.id, name=provider.name, credential={})
-    return Line(provider, connection, provider.base_url, tuple(provider.headers.items()))
+    headers = tuple(provider.headers.items())
+    return Line(provider, connection, provider.base_url, headers, deadlines=declared(provider.options))
 
 
 def _with_models(provider: Provider, custom: Mapping[str, Any], synced: Mapping[str, Any]) -> Provider:

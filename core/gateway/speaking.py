@@ -8,7 +8,7 @@ by the time an answer breaks is known to the part, so that another candidate may
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 import httpx
@@ -27,6 +27,8 @@ from omniroute_hooks.events import (
     Signal,
 )
 from omniroute_hooks.jsonio import dumps, loads_upstream
+
+from core.access.egress import Answered
 
 from .call import classify, read_all, transport_failure, unreadable
 
@@ -70,23 +72,36 @@ class Outcome:
     answer: Answer | None = None  # where it was decoded
 
 
+Heard = tuple[Usage | None, int]
+"""What had come of an answer when it broke: the provider's counts so far, and the characters of what it said."""
+
+
 class Speaker(Protocol):
     """One attempt. Errors of ``start``: any `GatewayError`; nothing has been sent to the caller then."""
 
     async def start(self) -> None: ...
     async def deliver(self, caller: Caller) -> Outcome: ...
     async def collected(self) -> Answer: ...
+    def heard(self) -> Heard: ...
     async def aclose(self) -> None: ...
 
 
 class WholeSpeaker:
     """An answer in one piece."""
 
-    def __init__(self, response: httpx.Response, dialect: Dialect, target: Target, same: bool) -> None:
+    def __init__(
+        self,
+        response: Answered,
+        dialect: Dialect,
+        target: Target,
+        same: bool,
+        cut: Callable[[Answer], Answer] | None = None,
+    ) -> None:
         self._response = response
         self._dialect = dialect
         self._target = target
         self._same = same
+        self._cut = cut
         self._body = b""
         self._answer: Answer
 
@@ -101,10 +116,12 @@ class WholeSpeaker:
                 raise classify(exc, self._target).error from exc
         else:
             self._answer = parse(self._dialect, body, self._target)
+        if self._cut is not None:
+            self._answer = self._cut(self._answer)
 
     async def deliver(self, caller: Caller) -> Outcome:
         """The provider's bytes, or the same in the caller's dialect."""
-        chars = _chars(self._answer.parts)
+        chars = chars_of(self._answer.parts)
         if self._same:
             await caller.send_json(self._body)
             return Outcome(self._answer.usage, output_chars=chars)
@@ -116,9 +133,14 @@ class WholeSpeaker:
         """The answer."""
         return with_makers(self._answer, self._target)
 
+    def heard(self) -> Heard:
+        """All of it, or nothing."""
+        answer: Answer | None = getattr(self, "_answer", None)
+        return (None, 0) if answer is None else (answer.usage, chars_of(answer.parts))
+
     async def aclose(self) -> None:
         """Lets go of the connection."""
-        await self._response.stream.aclose()  # type: ignore[union-attr]
+        await self._response.stream.aclose()
 
 
 class StreamSpeaker:
@@ -127,10 +149,16 @@ class StreamSpeaker:
     Also carries what is no stream: whole answers for callers who want one, and providers without a network.
     """
 
-    def __init__(self, signals: AsyncIterator[Sequence[Signal]], target: Target, answer_id: str) -> None:
+    def __init__(
+        self,
+        signals: AsyncIterator[Sequence[Signal]],
+        target: Target,
+        answer_id: str,
+        machine: BlockMachine | None = None,
+    ) -> None:
         self._signals = signals
         self._target = target
-        self._machine = BlockMachine(answer_id)
+        self._machine = machine or BlockMachine(answer_id)
         self._first: list[Event] = []
 
     async def start(self) -> None:
@@ -183,7 +211,7 @@ class StreamSpeaker:
         answer = with_makers(machine.answer(), self._target)
         closed, open_part = machine.spoken()
         spoken = Spoken(closed, open_part, encoder) if error is not None else None
-        return Outcome(machine.usage, error, _chars(answer.parts), spoken, answer)
+        return Outcome(machine.usage, error, chars_of(answer.parts), spoken, answer)
 
     async def collected(self) -> Answer:
         """The whole answer. Errors: what broke it."""
@@ -194,6 +222,10 @@ class StreamSpeaker:
             if isinstance(last, Finished):
                 return last.answer
         raise BrokenStream("The provider's answer stopped before its end.")
+
+    def heard(self) -> Heard:
+        """What has come."""
+        return self._machine.usage, chars_of(self._machine.answer().parts)
 
     async def aclose(self) -> None:
         """Lets go of the connection."""
@@ -217,33 +249,37 @@ class CollectingSpeaker:
     async def deliver(self, caller: Caller) -> Outcome:
         """The answer in one piece."""
         await caller.send_json(dumps(caller.dialect.render_answer(self._answer, caller.reply())))
-        return Outcome(self._answer.usage, output_chars=_chars(self._answer.parts), answer=self._answer)
+        return Outcome(self._answer.usage, output_chars=chars_of(self._answer.parts), answer=self._answer)
 
     async def collected(self) -> Answer:
         """The answer."""
         return self._answer
+
+    def heard(self) -> Heard:
+        """What has come."""
+        return self._inner.heard()
 
     async def aclose(self) -> None:
         """Lets go of the connection."""
         await self._inner.aclose()
 
 
-async def stream_pieces(response: httpx.Response, dialect: Dialect) -> AsyncIterator[Sequence[Signal]]:
+async def stream_pieces(response: Answered, dialect: Dialect) -> AsyncIterator[Sequence[Signal]]:
     decoder = dialect.decoder(False)
     try:
-        async for chunk in response.stream:  # type: ignore[union-attr]
+        async for chunk in response.stream:
             yield decoder.feed(chunk)
         yield decoder.end()
     finally:
-        await response.stream.aclose()  # type: ignore[union-attr]
+        await response.stream.aclose()
 
 
-async def json_pieces(response: httpx.Response, dialect: Dialect, target: Target) -> AsyncIterator[Sequence[Signal]]:
+async def json_pieces(response: Answered, dialect: Dialect, target: Target) -> AsyncIterator[Sequence[Signal]]:
     """A JSON body where a stream was asked for: an answer in one piece, or a stream under a wrong name."""
     try:
         body = await read_all(response)
     finally:
-        await response.stream.aclose()  # type: ignore[union-attr]
+        await response.stream.aclose()
     if body.lstrip()[:1] in (b"[", b"d", b"e", b":"):
         yield _all_signals(dialect.decoder(False), body)
     else:
@@ -312,7 +348,8 @@ def _all_signals(decoder: Decoder, body: bytes) -> list[Signal]:
     return [*decoder.feed(body), *decoder.end()]
 
 
-def _chars(parts: Sequence[Part]) -> int:
+def chars_of(parts: Sequence[Part]) -> int:
+    """How many characters these parts say."""
     count = 0
     for part in parts:
         if isinstance(part, Text | Thinking):

@@ -32,14 +32,16 @@ from core.access.callers import admit, check_model
 from .call import transport_failure
 from .choose import Pick
 from .pipeline import final_error
-from .resolve import resolve
+from .resolve import dedicated, resolve
+from .run import attempt_at
 from .trace import Attempt, Trace, request_id
 
 if TYPE_CHECKING:
     from .front import Front
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
-PATHS = ("/v1/audio/transcriptions", "/audio/transcriptions", "/api/v1/audio/transcriptions")
+_OWN = "/audio/transcriptions"
+PATHS = tuple(version + _OWN for version in ("/v1", "", "/api/v1"))
 _MIMES = {
     "flac": "audio/flac",
     "m4a": "audio/mp4",
@@ -59,26 +61,28 @@ def blueprint(front: Front) -> Blueprint:
     """The endpoint, for `Front`."""
     views = Blueprint("transcribe", __name__)
 
-    async def transcribe() -> Response:
-        return await Transcriber(front).serve()
+    async def transcribe(word: str | None = None) -> Response:
+        return await Transcriber(front, word).serve()
 
     for path in PATHS:
-        views.add_url_rule(path, path, transcribe, methods=["POST"])
+        version = path.removesuffix(_OWN)
+        for rule in (path, f"{version}/providers/<word>{_OWN}"):
+            views.add_url_rule(rule, rule, transcribe, methods=["POST"])
     return views
 
 
 class Transcriber:
-    """One upload."""
+    """One upload. ``word``: for the provider at whose own address it came."""
 
-    def __init__(self, front: Front) -> None:
+    def __init__(self, front: Front, word: str | None = None) -> None:
         self._front = front
+        self._word = word
         self._trace = Trace(request_id(), endpoint=PATHS[0], dialect="transcription")
 
     async def serve(self) -> Response:
         """The answer, or the failure in the dialect of this endpoint's callers."""
-        pick: Pick | None = None
         try:
-            transcript, pick, form = await self._answer()
+            transcript, form = await self._answer()
             body, mime = render(transcript, form)
             self._trace.status = 200
             response = Response(body, 200, content_type=mime)
@@ -87,10 +91,10 @@ class Transcriber:
             response = self._front.error_response(exc, self._trace.id)
             self._trace.status = response.status_code
         response.headers["x-request-id"] = self._trace.id
-        self._front.settlement.settle(self._trace, pick)
+        self._front.settlement.settle(self._trace)
         return response
 
-    async def _answer(self) -> tuple[Transcript, Pick, str]:
+    async def _answer(self) -> tuple[Transcript, str]:
         front, snapshot = self._front, self._front.kernel.snapshot
         if front.kernel.draining:
             raise Overloaded("The gateway is shutting down.", retry_after_s=5)
@@ -98,27 +102,32 @@ class Transcriber:
         key = admit(scope, scope["headers"], snapshot.keys, snapshot.require_api_key, front.own_host, time.time())
         self._trace.api_key_id = key.id if key is not None else None
         wanted, answer_format = await _read()
-        self._trace.requested_model = wanted.model
-        check_model(key, wanted.model)
-        plan = resolve(snapshot, wanted.model)
+        name = wanted.model if self._word is None else dedicated(snapshot, self._word, wanted.model)
+        self._trace.requested_model = name
+        check_model(key, name)
+        plan = resolve(snapshot, name)
+        self._trace.resolved_by, self._trace.combo = plan.by, plan.combo
         allowed = key.allowed_connections if key is not None else ()
         failures: list[GatewayError] = []
         for pick in front.router.chooser.picks(snapshot, plan, allowed, rests=front.router.rests):
             began = time.perf_counter()
+            attempt = attempt_at(pick)
+            self._trace.attempts.append(attempt)
             try:
-                transcript = await self._ask(pick, wanted)
+                transcript = await self._ask(pick, wanted, attempt)
             except GatewayError as exc:
                 failures.append(exc)
-                self._trace.attempts.append(_failed(pick, exc, began))
+                _note(attempt, exc)
                 if exc.blames == "caller":
                     raise
                 continue
-            ms = (time.perf_counter() - began) * 1000
-            self._trace.attempts.append(Attempt(pick.name, pick.line.connection.id, "answered", status=200, ms=ms))
-            return transcript, pick, answer_format
+            finally:
+                attempt.ms = (time.perf_counter() - began) * 1000
+            attempt.outcome, attempt.status = "answered", 200
+            return transcript, answer_format
         raise final_error(failures, self._trace.attempts)
 
-    async def _ask(self, pick: Pick, wanted: Transcription) -> Transcript:
+    async def _ask(self, pick: Pick, wanted: Transcription, attempt: Attempt) -> Transcript:
         self._trace.provider, self._trace.model = pick.choice.provider.id, pick.choice.model
         self._trace.connection_id = pick.line.connection.id
         function = pick.choice.provider.transcribe
@@ -127,6 +136,7 @@ class Transcriber:
         provider = pick.choice.provider
         key = (provider.id, provider.auth.auth_type, pick.line.connection.id, pick.choice.model)
         async with self._front.kernel.resilience.slot(*key, self._trace.id) as passage:
+            attempt.asked = True
             try:
                 transcript = await function(
                     evolve(wanted, model=pick.choice.model), pick.target(), self._front.kernel.http
@@ -146,9 +156,11 @@ class Transcriber:
             return transcript
 
 
-def _failed(pick: Pick, error: GatewayError, began: float) -> Attempt:
-    ms = (time.perf_counter() - began) * 1000
-    return Attempt(pick.name, pick.line.connection.id, "failed", error.message, error.blames, error.code, ms=ms)
+def _note(attempt: Attempt, error: GatewayError) -> None:
+    attempt.outcome = "failed" if attempt.asked else "skipped"
+    attempt.reason, attempt.blames, attempt.code = error.message, error.blames, error.code
+    attempt.status = error.upstream_status
+    attempt.retry_at_s = None if error.retry_after_s is None else time.time() + error.retry_after_s
 
 
 async def _read() -> tuple[Transcription, str]:

@@ -8,10 +8,12 @@ from typing import Any
 
 from omniroute_hooks import BadRequest, TooLarge
 
+from .after import After
+
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 RawHeaders = Sequence[tuple[bytes, bytes]]
-LOOK_AFTER_S = 0.05
+LOOK_AFTER_S = 0.05  # a moment
 
 
 class CallerGone(Exception):
@@ -89,20 +91,24 @@ class Wire:
 class Departure:
     """Notices that the caller has closed the connection, cancels the request's task and sets ``gone``.
 
-    Begins to look only after a moment: most requests are answered before it is worth a task.
+    Begins to look only after a moment: most requests are answered before it is worth a task. ``lingers`` is called
+    in that moment.
     """
 
-    __slots__ = ("_handle", "_receive", "_task", "_watch", "gone")
+    __slots__ = ("_due", "_receive", "_task", "_watch", "gone", "lingers")
 
-    def __init__(self, receive: Receive, task: asyncio.Task[Any]) -> None:
+    def __init__(self, after: After, receive: Receive, task: asyncio.Task[Any]) -> None:
         self._receive = receive
         self._task = task
         self._watch: asyncio.Task[None] | None = None
         self.gone = False
-        self._handle = asyncio.get_running_loop().call_later(LOOK_AFTER_S, self._begin)
+        self.lingers: Callable[[], None] | None = None
+        self._due = after.do(self._begin)
 
     def _begin(self) -> None:
         self._watch = asyncio.ensure_future(self._look())
+        if self.lingers is not None:
+            self.lingers()
 
     async def _look(self) -> None:
         while True:
@@ -114,6 +120,6 @@ class Departure:
 
     def stop(self) -> None:
         """The request is over."""
-        self._handle.cancel()
+        self._due.cancel()
         if self._watch is not None:
             self._watch.cancel()

@@ -25,6 +25,7 @@ from omniroute_hooks import (
     StateStore,
     Strategy,
 )
+from omniroute_hooks.specs import UNIQUE
 
 from . import discovery
 from .discovery import Loaded, PluginRecord
@@ -141,19 +142,6 @@ def complaint(hook: str, item: Any) -> str | None:
     return None
 
 
-_UNIQUE: Mapping[str, tuple[str, ...]] = {
-    "omniroute_providers": ("id", "prefix"),
-    "omniroute_node_types": ("id",),
-    "omniroute_dialects": ("id",),
-    "omniroute_strategies": ("id",),
-    "omniroute_caches": ("id",),
-    "omniroute_state_stores": ("scheme",),
-    "omniroute_model_sources": ("provider",),
-    "omniroute_quota_sources": ("provider",),
-    "omniroute_client_tools": ("id",),
-}
-
-
 def _without_clashes(plugins: Iterable[Loaded]) -> tuple[list[Loaded], list[PluginRecord]]:
     """The first to claim a name keeps it; the plugin that comes second is left out whole."""
     good: list[Loaded] = []
@@ -162,7 +150,7 @@ def _without_clashes(plugins: Iterable[Loaded]) -> tuple[list[Loaded], list[Plug
     for plugin in plugins:
         claims: dict[tuple[str, str, str], str] = {}
         reason = ""
-        for hook, names in _UNIQUE.items():
+        for hook, names in UNIQUE.items():
             for item in plugin.declared.get(hook, ()):
                 for name in names:
                     claim = (hook, name, getattr(item, name))

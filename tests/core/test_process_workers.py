@@ -110,6 +110,25 @@ async def test_jobs_run_in_one_worker_and_the_link_is_printed_once(tmp_path, plu
     assert gateway.text.count("set your password at") == 1
 
 
+@pytest.mark.parametrize(
+    ("environ", "begins"),
+    [
+        pytest.param({}, "/setup?token=", id="nobody-said-where"),
+        pytest.param({"BASE_URL": "https://ai.example.com"}, "https://ai.example.com/setup?token=", id="base-url"),
+    ],
+)
+async def test_a_plain_server_prints_no_address_that_is_not_its_own(tmp_path, environ, begins):
+    async with starting(tmp_path, *BIND, program=("-m", "hypercorn", "core.app:app"), **environ) as gateway:
+        link = (await gateway.line_with("set your password at")).split()[-1]
+        await gateway.answers()
+        async with httpx.AsyncClient(base_url=gateway.url, trust_env=False) as http:
+            page = await http.get(link[link.index("/setup") :])
+
+    assert link.startswith(begins)
+    assert "localhost:" not in gateway.text
+    assert page.status_code == 200
+
+
 async def test_two_workers_on_an_empty_store_start_without_a_quarrel(tmp_path):
     async with starting(tmp_path, *BIND, program=HYPERCORN, INITIAL_PASSWORD=PASSWORD) as gateway:
         await gateway.answers()

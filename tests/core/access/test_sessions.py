@@ -7,24 +7,6 @@ from core.settings import Settings
 from core.store.store import Store
 
 
-class Clock:
-    now_s = 1_700_000_000.0
-
-    def __call__(self):
-        return self.now_s
-
-
-@pytest.fixture
-def clock():
-    return Clock()
-
-
-@pytest.fixture
-async def store(tmp_path, clock):
-    async with await Store.open(Settings(data_dir=tmp_path), clock=clock) as store:
-        yield store
-
-
 @pytest.fixture
 def sessions(store, clock):
     return Sessions(store, clock=clock)

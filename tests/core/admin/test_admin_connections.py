@@ -1,6 +1,9 @@
 """Connections: made, changed, tried out, and never showing their secret."""
 
 import pytest
+from omniroute_hooks import RateLimited
+
+from core.gateway.deadlines import Deadlines
 
 SECRET = "sk-very-secret-0123456789"
 ACME = {"provider": "acme", "name": "one", "apiKey": SECRET}
@@ -220,3 +223,51 @@ async def test_quota_windows_are_read_and_shown_everywhere(gateway, outside):
     )
     assert len(outside.headers("/quota")) == 1
     assert (await gateway.ask("GET", f"/api/providers/{(await add(gateway))['id']}/quota"))["supported"] is False
+
+
+async def test_a_test_that_succeeds_ends_the_connections_rest_and_no_others(gateway, outside):
+    tested, other = await add(gateway), await add(gateway, name="two")
+    resilience = gateway.kernel.resilience
+    for connection in (tested, other):
+        for model, scope in (("acme-1", "model"), ("acme-2", "connection")):
+            async with resilience.slot("acme", "apikey", connection["id"], model) as passage:
+                passage.failed(RateLimited("Too many.", retry_after_s=600), scope)
+
+    def resting():
+        return {cooldown.key.partition("/")[0] for cooldown in resilience.live().cooldowns}
+
+    outside.reply("/acme/models", {}, 500)
+    outside.reply("/acme/models", {"data": [{"id": "m"}]})
+    path = f"/api/providers/{tested['id']}/test"
+    assert (await gateway.ask("POST", path, {}, expect=200))["valid"] is False
+    assert resting() == {tested["id"], other["id"]}
+    assert (await gateway.ask("POST", path, {}, expect=200))["valid"] is True
+    assert resting() == {other["id"]}
+
+
+DEADLINES = {"connectMs": 1000, "firstTokenMs": 20_000, "idleMs": 5000, "totalMs": 60_000}
+
+
+async def test_deadlines_of_a_connection_are_kept_changed_and_taken_back(gateway):
+    made = await add(gateway, providerSpecificData={**DEADLINES, "weight": 2})
+    path = f"/api/providers/{made['id']}"
+
+    def in_force():
+        return gateway.kernel.snapshot.lines["acme"][0].deadlines
+
+    assert made["providerSpecificData"] == {**DEADLINES, "weight": 2}
+    assert in_force() == Deadlines(1.0, 20.0, 5.0, 60.0)
+    await gateway.ask("PATCH", path, {"providerSpecificData": {"idleMs": None, "totalMs": 70_000}}, expect=200)
+    assert in_force() == Deadlines(1.0, 20.0, None, 70.0)
+
+
+async def test_wrong_deadlines_are_refused_by_name(gateway):
+    made = await add(gateway)
+    body = {"providerSpecificData": {"connectMs": 0, "idleMs": "5", "totalMs": 1.5, "firstTokenMs": 86_400_001}}
+    for method, path, more in (
+        ("POST", "/api/providers", {**ACME, "name": "two"}),
+        ("PATCH", f"/api/providers/{made['id']}", {}),
+    ):
+        told = (await gateway.ask(method, path, {**more, **body}, expect=400))["error"]["details"]
+        assert {detail["field"] for detail in told} == {f"providerSpecificData.{name}" for name in DEADLINES}
+    assert len((await gateway.ask("GET", "/api/providers"))["connections"]) == 1

@@ -15,6 +15,7 @@ async def test_defaults_and_what_follows_from_them(gateway):
         "blockedProviders": [],
         "disabledPlugins": [],
         "cache": None,
+        "wildcardAliases": [],
         "theme": "system",
         "hiddenSidebarItems": [],
         "hasPassword": False,
@@ -43,6 +44,19 @@ async def test_change_counts_at_once_and_leaves_the_rest(gateway, method):
         pytest.param({"stickyRoundRobinLimit": 1.5}, "stickyRoundRobinLimit", "whole number", id="fraction"),
         pytest.param({"fallbackStrategy": "magic"}, "fallbackStrategy", "installed: fill-first", id="not-installed"),
         pytest.param({"blockedProviders": "acme"}, "blockedProviders", "an array", id="text-for-a-list"),
+        pytest.param(
+            {"wildcardAliases": [{"pattern": "a*", "target": "b"}, {"pattern": "a", "target": "b*"}]},
+            "wildcardAliases[1].pattern",
+            "must have a '*'",
+            id="no-pattern",
+        ),
+        pytest.param(
+            {"wildcardAliases": [{"pattern": "a*", "target": "b?"}]},
+            "wildcardAliases[0].target",
+            "is one name",
+            id="pattern-for-a-target",
+        ),
+        pytest.param({"wildcardAliases": [{"pattern": "a*"}]}, "wildcardAliases[0].target", "required", id="no-target"),
         pytest.param({"theme": "pink"}, "theme", "system, light, dark", id="not-one-of"),
         pytest.param({"usageTokenBuffer": 1}, "usageTokenBuffer", "not a field", id="unknown"),
         pytest.param({"hasPassword": False}, "hasPassword", "not a field", id="derived"),
@@ -78,3 +92,16 @@ async def test_settings_survive_a_restart(opened):
 def test_stored_values_that_no_longer_fit_count_as_unset():
     stored = {"stickyRoundRobinLimit": 0, "theme": 5, "blockedProviders": ["x"], "gone": 1}
     assert runtime_settings(stored) == RuntimeSettings(blockedProviders=("x",))
+
+
+async def test_patterns_of_names_are_a_setting_too_and_the_same_everywhere(gateway):
+    patterns = [{"pattern": "gpt-*", "target": "fr/one"}, {"pattern": "g*", "target": "fr/two"}]
+    changed = await gateway.ask("PATCH", "/api/settings", {"wildcardAliases": patterns}, expect=200)
+    assert changed["wildcardAliases"] == patterns
+    assert gateway.kernel.snapshot.names.follow("gpt-9") == ("fr/one", True)
+    assert (await gateway.ask("GET", "/api/models/alias", expect=200))["wildcards"] == patterns
+    await gateway.ask("PUT", "/api/models/alias", {"alias": "c?", "model": "fr/three"}, expect=200)
+    settings = await gateway.ask("GET", "/api/settings", expect=200)
+    assert settings["wildcardAliases"] == [*patterns, {"pattern": "c?", "target": "fr/three"}]
+    await gateway.ask("PATCH", "/api/settings", {"wildcardAliases": None}, expect=200)
+    assert gateway.kernel.snapshot.names.follow("gpt-9") == ("gpt-9", False)

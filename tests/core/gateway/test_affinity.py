@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from clock import Clock
 from gateway_kit import UPSTREAM_KEY, add_node, ask
 from hypothesis import given
 from hypothesis import strategies as st
@@ -147,21 +148,13 @@ def test_long_beginnings_cost_little_and_still_tell_conversations_apart():
 # Who is kept --------------------------------------------------------------------------------------------------------
 
 
-class Clock:
-    def __init__(self):
-        self.now_s = 0.0
-
-    def __call__(self):
-        return self.now_s
-
-
 def a_pick(number=0):
     snapshot = snapshot_of([provider("up", "a")], [connection("up", str(n)) for n in range(3)])
     return Chooser(1).order(snapshot, resolve(snapshot, "up/a"))[number]
 
 
 def test_who_answered_last_is_kept_for_an_hour():
-    clock = Clock()
+    clock = Clock(0.0)
     affinity = Affinity(clock)
     mine = session({}, {"x-session-id": "s"})
     assert affinity.kept(mine) is None

@@ -280,7 +280,7 @@ async def test_failures_of_several_are_all_told(gateway, upstream, dialect):
     words = words_of_error(dialect, answer.status, answer.body)
     assert "The first is ill." in words
     assert "The second is busy." in words
-    assert "retry-after" not in answer.headers  # nobody said when
+    assert 1 <= int(answer.headers["retry-after"]) <= 3  # both rest now, though neither has said how long
 
 
 @pytest.mark.parametrize(
@@ -382,10 +382,11 @@ async def test_an_event_that_never_ends_breaks_the_stream_and_not_the_gateway(ga
 
 
 async def test_the_error_event_of_a_cut_stream_stands_alone(gateway, upstream):
-    """The cut may come in the middle of an event; what follows must not be glued to its half."""
+    """The cut may come in the middle of an event; its half is held back, since no client could read it."""
     await add_node(gateway, "anthropic", upstream.url)
     wire = b"".join(SPEAKERS["anthropic"].chunks(SAY))
     half = wire[: wire.index(SAY.text[:5].encode()) + 2]
+    whole_events = half[: half.rindex(b"\n\n") + 2]
     upstream.cut(half)
 
     async with calling(gateway) as caller:
@@ -393,11 +394,10 @@ async def test_the_error_event_of_a_cut_stream_stands_alone(gateway, upstream):
         assert (await caller.head()).status == 200
         body = await caller.rest()
 
-    assert body.startswith(half)
-    frames = body[len(half) :].split(b"\n\n")
-    assert frames[0] == b""
-    assert frames[1].startswith(b"event: error\n")
-    assert frames[2:] == [b""]
+    assert body.startswith(whole_events)
+    frames = body[len(whole_events) :].split(b"\n\n")
+    assert frames[0].startswith(b"event: error\n")
+    assert frames[1:] == [b""]
 
 
 async def test_many_callers_at_once_fall_back_without_mixing_answers(gateway, upstream):

@@ -23,6 +23,8 @@ POSTS = (
     "/v1beta/models/echo/echo:streamGenerateContent",
     "/v1beta/models/echo/echo:countTokens",
     "/v1/models/echo/echo:generateContent",
+    "/v1/providers/echo/chat/completions",
+    "/v1/providers/nobody/messages",
     "/v1/audio/transcriptions",
     "/api/auth/login",
     "/api/setup",
@@ -35,6 +37,7 @@ GETS = (
     "/api/auth/status",
     "/setup",
     "/",
+    "/v1/providers/echo/models",
     "/v1/none",
 )
 SEEDS: tuple[dict[str, object], ...] = (

@@ -250,9 +250,20 @@ def test_a_dedicated_address_adds_its_prefix_and_refuses_other_providers():
     for model in ("ot/o-1", "far"):
         with pytest.raises(BadRequest) as told:
             dedicated(snapshot, "up", model)
-        assert told.value.message == "Model 'ot/o-1' does not belong to UP. Expected prefix: up/"
+        assert told.value.message == "Model 'ot/o-1' does not belong to UP. It is one of OT. Expected prefix: up/"
     with pytest.raises(NotFound, match=r"There is no provider 'upp'\. Did you mean up"):
         dedicated(snapshot, "upp", "m-1")
+
+
+def test_a_dedicated_address_goes_by_chains_that_list_the_very_name_and_by_no_patterns_that_lead_elsewhere():
+    snapshot = snapshot_of([UP, OTHER], [connection("ot")], chains={"c": {"models": ["up/m-1", "ot/o-1"]}})
+    assert means(snapshot, dedicated(snapshot, "up", "m-1")) == ["ot/o-1"]  # UP has no connection
+    with pytest.raises(ModelNotFound, match="UP has no active connection"):
+        dedicated(snapshot, "up", "m-2")
+    turned = snapshot_of([UP, OTHER], patterns=[("up/*", "ot/o-1")])
+    for model in ("m-1", "up/m-1"):
+        with pytest.raises(BadRequest, match="does not belong to UP"):
+            dedicated(turned, "up", model)
 
 
 # Lists ------------------------------------------------------------------------------------------------------------
