@@ -17,8 +17,8 @@ from core.admin import app as control_plane
 from core.admin import guard
 from core.admin.setup import ensure_setup
 from core.draining import Draining
-from core.gateway import transcribe
-from core.gateway.front import Front
+from core.gateway.asking import transcribe
+from core.gateway.intake.front import Front
 from core.jobs import Jobs
 from core.kernel import Kernel
 from core.plugins.registry import Registry

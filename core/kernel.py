@@ -20,9 +20,9 @@ from omniroute_hooks import Observer, State
 from core.access.egress import Egress
 from core.access.sessions import LoginThrottle, Sessions
 from core.accounts.upkeep import Accounts
-from core.gateway.live import Live, QuotaLeft, quota_left
-from core.gateway.router import Router
-from core.gateway.snapshot import Snapshot, build_snapshot
+from core.gateway.choosing.live import Live, QuotaLeft, quota_left
+from core.gateway.choosing.router import Router
+from core.gateway.naming.snapshot import Snapshot, build_snapshot
 from core.ledger.usage_log import UsageLog
 from core.plugins import registry as plugins
 from core.plugins.registry import Registry

@@ -14,7 +14,7 @@ from omniroute_hooks import BadRequest, FieldProblem
 
 from core import bodies
 from core.bodies import body
-from core.gateway.aliases import WILDCARDS as WILDCARD_CHARACTERS
+from core.gateway.naming.aliases import WILDCARDS as WILDCARD_CHARACTERS
 from core.plugins.registry import Registry
 from core.rules import Between, Few, Text, Wrong
 from core.settings import Settings

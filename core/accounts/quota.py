@@ -11,7 +11,7 @@ from attrs import evolve, frozen
 from omniroute_hooks import Connection, GatewayError, QuotaWindow
 
 if TYPE_CHECKING:
-    from core.gateway.snapshot import Snapshot
+    from core.gateway.naming.snapshot import Snapshot
     from core.kernel import Kernel
 
 log = logging.getLogger("omniroute.accounts")

@@ -25,7 +25,7 @@ from omniroute_hooks import (
     UpstreamError,
 )
 
-from core.gateway.snapshot import Snapshot, connection_of
+from core.gateway.naming.snapshot import Snapshot, connection_of
 from core.store.errors import LeaseLost
 from core.store.records import ConnectionRecord
 

@@ -11,8 +11,8 @@ from typing import Any, cast
 from omniroute_hooks import NotFound
 from quart import Blueprint, Response, current_app, request
 
-from core.gateway.recent import EXTENSION, Recent
-from core.gateway.trace import Trace
+from core.gateway.telling.recent import EXTENSION, Recent
+from core.gateway.telling.trace import Trace
 from core.ledger.usage_record import UsageRecord
 from core.ledger.usage_schema import Wanted
 from core.store.times import to_iso

@@ -8,9 +8,9 @@ from typing import Annotated
 from quart import Blueprint, Response
 
 from core.bodies import body
-from core.gateway.aliases import WILDCARDS as WILDCARD_CHARACTERS
-from core.gateway.aliases import pattern_entries
-from core.gateway.snapshot import ALIASES, WILDCARDS
+from core.gateway.naming.aliases import WILDCARDS as WILDCARD_CHARACTERS
+from core.gateway.naming.aliases import pattern_entries
+from core.gateway.naming.snapshot import ALIASES, WILDCARDS
 from core.rules import Few, Text
 
 from .guard import session

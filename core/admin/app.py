@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from quart import Quart, Response, g, request
 
 from core.accounts.login import Logins
-from core.gateway.trace import request_id
+from core.gateway.telling.trace import request_id
 from core.plugins.registry import Registry
 
 from . import (

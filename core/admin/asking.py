@@ -26,8 +26,8 @@ from omniroute_hooks import (
     UpstreamTimeout,
 )
 
-from core.gateway.call import transport_failure
-from core.gateway.snapshot import connection_of
+from core.gateway.asking.call import transport_failure
+from core.gateway.naming.snapshot import connection_of
 from core.store.records import ConnectionRecord
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Any
 from omniroute_hooks import GatewayError
 from quart import Blueprint, Response
 
-from core.gateway.resolve import resolve
+from core.gateway.naming.resolve import resolve
 from core.ledger.usage_record import UsageRecord
 from core.ledger.usage_schema import Wanted
 from core.store.times import to_iso

@@ -8,9 +8,9 @@ from typing import Any
 from quart import Blueprint, Response
 
 from core.bodies import body
-from core.gateway.combos import EXPLICIT
-from core.gateway.resolve import Group, Note, combo_plan
-from core.gateway.trial import Trial, try_members
+from core.gateway.asking.trial import Trial, try_members
+from core.gateway.naming.combos import EXPLICIT
+from core.gateway.naming.resolve import Group, Note, combo_plan
 from core.ledger.prices import cost_usd
 from core.rules import Name
 from core.store.times import to_iso

@@ -11,7 +11,7 @@ from quart import Blueprint, Response
 
 from core import bodies
 from core.bodies import body
-from core.gateway.combos import (
+from core.gateway.naming.combos import (
     COMBO_DEFAULTS,
     DEFAULTS_KEY,
     EXPLICIT,
@@ -23,7 +23,7 @@ from core.gateway.combos import (
     settings_of,
     step_of,
 )
-from core.gateway.resolve import step_problem
+from core.gateway.naming.resolve import step_problem
 from core.rules import Between, Few, Name, Open, Text, Wrong
 from core.store.records import ComboRecord
 from core.store.times import to_iso

@@ -10,8 +10,8 @@ from omniroute_hooks import ApiKey, BadRequest, FieldProblem, NoAuth, NotFound, 
 from quart import Blueprint, Response
 
 from core.bodies import body
-from core.gateway.deadlines import check_deadlines
-from core.gateway.snapshot import connection_of
+from core.gateway.asking.deadlines import check_deadlines
+from core.gateway.naming.snapshot import connection_of
 from core.rules import ApiKeyText, Between, Name, Open, WebAddress, Wrong
 from core.store.records import AuthType, ConnectionRecord
 from core.store.times import to_iso

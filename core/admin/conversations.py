@@ -8,8 +8,8 @@ from typing import Any
 
 from quart import Blueprint, Response, request
 
-from core.gateway.affinity import Conversation
-from core.gateway.snapshot import Line
+from core.gateway.choosing.affinity import Conversation
+from core.gateway.naming.snapshot import Line
 
 from .guard import session
 from .web import answer, kernel, wrong

@@ -8,8 +8,8 @@ from omniroute_hooks import NotFound
 from quart import Blueprint, Response
 
 from core.bodies import body
-from core.gateway.combos import CHAINS, MAX_STEPS, Chain, Step, chain_of, chains_of
-from core.gateway.resolve import step_problem
+from core.gateway.naming.combos import CHAINS, MAX_STEPS, Chain, Step, chain_of, chains_of
+from core.gateway.naming.resolve import step_problem
 from core.rules import Few, Text
 from core.store.errors import Conflict
 

@@ -10,7 +10,7 @@ from omniroute_hooks.provider import ModelKind
 from quart import Blueprint, Response
 
 from core.bodies import body
-from core.gateway.snapshot import CUSTOM_MODELS, SYNCED_MODELS
+from core.gateway.naming.snapshot import CUSTOM_MODELS, SYNCED_MODELS
 from core.rules import Between, Text
 from core.store.errors import Conflict
 

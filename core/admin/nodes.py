@@ -10,8 +10,8 @@ from omniroute_hooks import BadRequest, FieldProblem, NodeType, NotFound
 from quart import Blueprint, Response
 
 from core.bodies import body, to_camel
-from core.gateway.node_options import check_options
-from core.gateway.snapshot import CUSTOM_MODELS, SYNCED_MODELS
+from core.gateway.naming.node_options import check_options
+from core.gateway.naming.snapshot import CUSTOM_MODELS, SYNCED_MODELS
 from core.plugins.registry import PREFIX
 from core.rules import ApiKeyText, Name, Open, Text, WebAddress, Wrong
 from core.store.errors import Conflict

@@ -8,7 +8,7 @@ from typing import Any
 from quart import Blueprint, Response
 
 from core.accounts.quota import Reading
-from core.gateway.snapshot import connection_of
+from core.gateway.naming.snapshot import connection_of
 from core.store.records import ConnectionRecord
 from core.store.times import to_iso
 

@@ -8,7 +8,7 @@ from omniroute_hooks import NotFound
 from quart import Blueprint, Response
 
 from core.bodies import body
-from core.gateway.snapshot import Snapshot
+from core.gateway.naming.snapshot import Snapshot
 from core.resilience.cooldown import Cooldown, connection_of, model_of
 from core.resilience.guard import Standing
 from core.resilience.pacing import Limits

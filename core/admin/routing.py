@@ -5,7 +5,7 @@ from __future__ import annotations
 from omniroute_hooks import Dialect
 from quart import Blueprint, Response, request
 
-from core.gateway.explain import explain
+from core.gateway.choosing.explain import explain
 
 from .guard import session
 from .web import answer, kernel, sent, wrong

@@ -1,1 +1,1 @@
-"""The data plane: what one request passes through, one module a station."""
+"""The data plane: what one request passes through, a folder for each stage and a module for each station."""

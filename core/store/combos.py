@@ -18,7 +18,7 @@ CHANGEABLE = frozenset({"name", "models", "strategy", "config", "is_active"})
 
 
 class Combos(StorePart):
-    """Reading and writing combos. What stands in ``models`` and ``config`` is `core.gateway.combos`'s business."""
+    """Reading and writing combos. What ``models`` and ``config`` mean: `core.gateway.naming.combos`."""
 
     async def combos(self) -> list[ComboRecord]:
         """All combos, in the user's order."""

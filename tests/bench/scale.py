@@ -29,11 +29,11 @@ from attrs import evolve, frozen
 from omniroute_hooks import OPENAI_CHAT, ApiKey, Model, Provider
 
 from core.app import Application
-from core.gateway.choose import Chooser
-from core.gateway.combos import CHAINS
-from core.gateway.live import Live
-from core.gateway.resolve import resolve
-from core.gateway.snapshot import ALIASES, WILDCARDS, Snapshot, build_snapshot
+from core.gateway.choosing.choose import Chooser
+from core.gateway.choosing.live import Live
+from core.gateway.naming.combos import CHAINS
+from core.gateway.naming.resolve import resolve
+from core.gateway.naming.snapshot import ALIASES, WILDCARDS, Snapshot, build_snapshot
 from core.plugins.registry import Registry, build
 from core.settings import Settings
 from core.store.records import ComboRecord, ConnectionRecord, StoreContents

@@ -14,8 +14,8 @@ from omniroute_hooks.testing import ScriptedUpstream, serving
 from omniroute_hooks.testing.serving import Hosted
 from running import Running, running
 
-from core.gateway.seals import Seals
-from core.gateway.snapshot import CUSTOM_MODELS
+from core.gateway.answering.seals import Seals
+from core.gateway.naming.snapshot import CUSTOM_MODELS
 from core.plugins.registry import build
 
 DIALECTS = (OPENAI_CHAT, OPENAI_RESPONSES, ANTHROPIC, GEMINI)

@@ -11,7 +11,9 @@ from faults.fault import SOON_MS, Fault, Place
 SSE_HEAD = head(200, "text/event-stream")
 
 way = partial(Fault, group="On the way", alone=error("upstream"), asked=2)
-slow = partial(Fault, group="Too slow", alone=error("timeout"), limits={"firstTokenMs": SOON_MS})
+slow = partial(
+    Fault, group="Too slow", alone=error("timeout"), limits={"firstTokenMs": SOON_MS, "totalMs": 3 * SOON_MS}
+)
 
 NETWORK = (
     way(name="an unknown host", does="its name cannot be resolved", at=Place.UNKNOWN_NAME, asked=0),

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from core.gateway.resolve import resolve
+from core.gateway.naming.resolve import resolve
 
 PATH = "/api/fallback/chains"
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from core.gateway.resolve import resolve
+from core.gateway.naming.resolve import resolve
 from core.ledger.usage_record import UsageRecord
 
 

@@ -9,8 +9,8 @@ from omniroute_hooks import Model, Price, Provider, Strategy
 from omniroute_priority import FILL_FIRST, PRIORITY
 from running import Running
 
-from core.gateway.combos import CHAINS, COMBO_DEFAULTS, DEFAULTS_KEY
-from core.gateway.snapshot import ALIASES, WILDCARDS, Snapshot, build_snapshot
+from core.gateway.naming.combos import CHAINS, COMBO_DEFAULTS, DEFAULTS_KEY
+from core.gateway.naming.snapshot import ALIASES, WILDCARDS, Snapshot, build_snapshot
 from core.plugins.registry import Registry
 from core.settings import Settings
 from core.store.records import ComboRecord, ConnectionRecord, StoreContents

@@ -11,9 +11,9 @@ from omniroute_hooks import Asked, Peek
 from omniroute_hooks.testing import SPEAKERS, Ask, Say, ScriptedUpstream, serving
 from routing_kit import connection, enter, provider, snapshot_of
 
-from core.gateway.affinity import KEPT_S, Affinity, Conversation, Kept, session_of
-from core.gateway.choose import Chooser
-from core.gateway.resolve import resolve
+from core.gateway.choosing.affinity import KEPT_S, Affinity, Conversation, Kept, session_of
+from core.gateway.choosing.choose import Chooser
+from core.gateway.naming.resolve import resolve
 from core.plugins import registry
 
 PEEK = Peek("m", False)

@@ -1,6 +1,6 @@
 import asyncio
 
-from core.gateway.after import After
+from core.gateway.intake.after import After
 
 
 async def test_what_was_not_cancelled_is_done_in_order_after_the_delay():

@@ -302,7 +302,7 @@ async def test_a_caller_who_leaves_pays_for_what_came(books: Books) -> None:
 async def test_silence_costs_the_prompt_and_a_closed_door_nothing(books: Books) -> None:
     async with raw_server(drops()) as deaf:
         node = await books.gateway.add_node(deaf.url + "/v1", "openai-compatible", "deaf", "chat")
-        await books.combo("quiet", "ac/one", "deaf/x", firstTokenMs=60, maxRetries=0)
+        await books.combo("quiet", "ac/one", "deaf/x", totalMs=60, maxRetries=0)
         books.upstream.hang()
 
         answer = await books.ask("quiet")

@@ -13,12 +13,12 @@ from omniroute_round_robin import ROUND_ROBIN
 from omniroute_weighted import WEIGHTED
 from routing_kit import combo, connection, priced, provider, snapshot_of
 
-from core.gateway.affinity import Kept
-from core.gateway.choose import MOST_PICKS, Chooser
-from core.gateway.combos import MAX_LEAVES, Combo, Step, flaw
-from core.gateway.fits import Needs, fits
-from core.gateway.live import FORGET_HALF_S, RECENT_S, Live, QuotaLeft, quota_left
-from core.gateway.resolve import resolve
+from core.gateway.choosing.affinity import Kept
+from core.gateway.choosing.choose import MOST_PICKS, Chooser
+from core.gateway.choosing.fits import Needs, fits
+from core.gateway.choosing.live import FORGET_HALF_S, RECENT_S, Live, QuotaLeft, quota_left
+from core.gateway.naming.combos import MAX_LEAVES, Combo, Step, flaw
+from core.gateway.naming.resolve import resolve
 
 UP = provider("up", "a", "b", "c", "d", "e")
 EVERY = [RANDOM, ROUND_ROBIN, WEIGHTED, LEAST_USED, P2C]

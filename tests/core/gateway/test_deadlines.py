@@ -6,15 +6,15 @@ import json
 import pytest
 from gateway_kit import PATIENCE_S, add_node, ask, request_in
 from omniroute_hooks import Provider
-from omniroute_hooks.testing import SPEAKERS, Say, ScriptedUpstream, serving
+from omniroute_hooks.testing import SPEAKERS, Reply, Say, ScriptedUpstream, serving
 from routing_kit import connection, enter, provider, snapshot_of
 
-from core.gateway.choose import Pick
-from core.gateway.combos import ComboConfig
-from core.gateway.deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
-from core.gateway.pipeline import limits_of
-from core.gateway.resolve import resolve
-from core.gateway.snapshot import Snapshot
+from core.gateway.asking.deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
+from core.gateway.asking.pipeline import limits_of
+from core.gateway.choosing.choose import Pick
+from core.gateway.naming.combos import ComboConfig
+from core.gateway.naming.resolve import resolve
+from core.gateway.naming.snapshot import Snapshot
 
 QUICK = 60
 STREAM = {"content-type": "text/event-stream"}
@@ -84,7 +84,7 @@ async def hurry(gateway, upstream, **data):
 async def test_a_connection_that_says_nothing_in_time_is_given_up(gateway, upstream, data):
     await hurry(gateway, upstream, **data)
     upstream.hang()
-    path, body = request_in("openai-chat")
+    path, body = request_in("openai-chat", stream=True)
 
     async with asyncio.timeout(PATIENCE_S):
         answer = await ask(gateway, "POST", path, body)
@@ -118,13 +118,29 @@ async def test_the_next_account_answers_where_the_first_takes_too_long(gateway, 
     await gateway.kernel.store.update_connection(node.connections[0], provider_specific_data={"firstTokenMs": QUICK})
     await gateway.kernel.reload()
     upstream.hang()
-    SPEAKERS["openai-chat"].play(upstream, Say(text="Here."), False)
-    path, body = request_in("openai-chat")
+    SPEAKERS["openai-chat"].play(upstream, Say(text="Here."), True)
+    path, body = request_in("openai-chat", stream=True)
 
     answer = await ask(gateway, "POST", path, body)
 
-    assert SPEAKERS["openai-chat"].read_answer(answer.json).text == "Here."
+    assert SPEAKERS["openai-chat"].read_stream(answer.body).text == "Here."
     assert [request.headers["authorization"] for request in upstream.requests] == ["Bearer slow", "Bearer quick"]
+
+
+async def test_a_whole_answer_may_take_longer_than_the_first_word_of_a_stream(gateway, upstream):
+    await hurry(gateway, upstream, firstTokenMs=QUICK)
+    late = asyncio.Event()
+    said = json.dumps(SPEAKERS["openai-chat"].answer(Say(text="Here."))).encode()
+    upstream.otherwise(lambda request: Reply(headers={"content-type": "application/json"}, chunks=(late, said)))
+    path, body = request_in("openai-chat")
+
+    asking = asyncio.ensure_future(ask(gateway, "POST", path, body))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(4 * QUICK / 1000):
+            await asyncio.shield(asking)
+    late.set()
+
+    assert (await asking).status == 200
 
 
 async def test_a_combo_may_give_more_time_and_a_dry_run_tells_what_holds(gateway, upstream):

@@ -40,16 +40,16 @@ from omniroute_hooks.testing.simulate import installed
 from routing_kit import combo, connection, snapshot_of
 from running import running
 
-from core.gateway.affinity import session_of
-from core.gateway.choose import Chooser
-from core.gateway.exchange import Exchange
-from core.gateway.live import Live
-from core.gateway.outgoing import Incoming
-from core.gateway.pipeline import Means, Pipeline
-from core.gateway.router import Router, fitting
-from core.gateway.seals import Seals
-from core.gateway.trace import Trace, request_id
-from core.gateway.wire import Wire
+from core.gateway.answering.seals import Seals
+from core.gateway.asking.outgoing import Incoming
+from core.gateway.asking.pipeline import Means, Pipeline
+from core.gateway.choosing.affinity import session_of
+from core.gateway.choosing.choose import Chooser
+from core.gateway.choosing.live import Live
+from core.gateway.choosing.router import Router, fitting
+from core.gateway.intake.exchange import Exchange
+from core.gateway.intake.wire import Wire
+from core.gateway.telling.trace import Trace, request_id
 from core.resilience.guard import Resilience
 from core.resilience.policy import policy_of
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from omniroute_hooks import BrokenStream, GatewayError, RateLimited, UpstreamTimeout, Usage
 
-from core.gateway.estimate import FILE_CHARS, added, completed, input_tokens, was_read
+from core.gateway.telling.estimate import FILE_CHARS, added, completed, input_tokens, was_read
 
 
 def estimate(body: object) -> int:

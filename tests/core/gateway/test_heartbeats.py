@@ -7,7 +7,7 @@ import pytest
 from gateway_kit import DIALECTS, add_node, ask, calling, each_dialect, last_records, request_in
 from omniroute_hooks.testing import SPEAKERS, Reply, Say, ScriptedUpstream, Tokens, serving
 
-import core.gateway.exchange
+import core.gateway.intake.exchange
 
 SAY = Say(text="Nothing is lost in between.", usage=Tokens(input=12, output=5))
 BEATS = {
@@ -20,7 +20,7 @@ SSE = {"content-type": "text/event-stream"}
 
 @pytest.fixture(autouse=True)
 def quick_heart(monkeypatch):
-    monkeypatch.setattr(core.gateway.exchange, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(core.gateway.intake.exchange, "HEARTBEAT_S", 0.05)
 
 
 @pytest.fixture

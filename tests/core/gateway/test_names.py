@@ -9,9 +9,9 @@ from omniroute_hooks import BadRequest, LoginExpired, Model, ModelNotFound, NotF
 from omniroute_hooks.testing import SPEAKERS, Say, ScriptedUpstream, serving
 from routing_kit import combo, connection, enter, provider, snapshot_of
 
-from core.gateway.aliases import MAX_NAME, Wildcards, compiled
-from core.gateway.choose import Chooser
-from core.gateway.resolve import dedicated, resolve
+from core.gateway.choosing.choose import Chooser
+from core.gateway.naming.aliases import MAX_NAME, Wildcards, compiled
+from core.gateway.naming.resolve import dedicated, resolve
 
 UP = provider("up", "m-1", "m-2", "shared")
 OTHER = provider("ot", "shared", "o-1")

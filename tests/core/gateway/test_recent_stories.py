@@ -7,8 +7,8 @@ import weakref
 
 from omniroute_hooks import GatewayError
 
-from core.gateway.recent import Recent
-from core.gateway.trace import Attempt, Trace
+from core.gateway.telling.recent import Recent
+from core.gateway.telling.trace import Attempt, Trace
 
 
 class Body:

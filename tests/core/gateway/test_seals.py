@@ -9,7 +9,7 @@ from omniroute_hooks import Answer, Conversation, Seal, Stop, Text, Thinking, To
 from omniroute_hooks.testing import ScriptedUpstream, serving
 from running import Running
 
-from core.gateway.seals import Seals
+from core.gateway.answering.seals import Seals
 
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"type": "object", "properties": {}}}}
 THOUGHT = {"type": "thinking", "thinking": "I should look.", "signature": "c2lnbmVk"}

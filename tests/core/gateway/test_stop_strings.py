@@ -44,7 +44,7 @@ from omniroute_hooks.testing import SPEAKERS, Ask, Say, ScriptedUpstream, servin
 from omniroute_hooks.testing.wire import events as wire_events
 from running import Running, running
 
-from core.gateway.stops import MOST_CHARS, Cut, CuttingMachine, Stops, cut_answer
+from core.gateway.answering.stops import MOST_CHARS, Cut, CuttingMachine, Stops, cut_answer
 from core.plugins.registry import build
 
 PATIENCE_S = 5.0

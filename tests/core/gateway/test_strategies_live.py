@@ -22,10 +22,10 @@ from omniroute_hooks import ApiKey, Model, Price, Provider, RateLimited, Stop
 from omniroute_hooks.events import Begin, Stopped, Terminal, TextDelta
 from running import Running, running
 
-from core.gateway.choose import Chooser
-from core.gateway.live import Live, QuotaLeft
-from core.gateway.pipeline import Means, Pipeline
-from core.gateway.router import Router
+from core.gateway.asking.pipeline import Means, Pipeline
+from core.gateway.choosing.choose import Chooser
+from core.gateway.choosing.live import Live, QuotaLeft
+from core.gateway.choosing.router import Router
 from core.plugins import registry as plugins
 from core.resilience.guard import Resilience
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.gateway.whole_events import MOST_HELD, WholeEvents
+from core.gateway.answering.whole_events import MOST_HELD, WholeEvents
 
 ENDS = ["\n\n", "\r\n\r\n", "\r\r", "\n\r\n"]
 EVENT = st.builds(lambda text, end: f"data: {text}{end}".encode(), st.text("ab: 🙂", max_size=9), st.sampled_from(ENDS))

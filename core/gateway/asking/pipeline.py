@@ -33,20 +33,20 @@ from core.accounts.upkeep import Accounts
 from core.resilience.guard import Resilience
 from core.resilience.verdict import NotNow, span
 
+from ..answering.recovery import Different, continued, handover, heard_by_then, spliced
+from ..answering.speaking import Outcome, Spoken, StreamSpeaker
+from ..choosing.live import Live
+from ..intake.exchange import Exchange
+from ..intake.wire import CallerGone
+from ..telling.estimate import completed, input_tokens
+from ..telling.trace import Attempt
 from .call import call, failure_of, read_all, unreadable
 from .deadlines import Deadlines, over
-from .estimate import completed, input_tokens
-from .exchange import Exchange
-from .live import Live
 from .outgoing import prepare_rendered
-from .recovery import Different, continued, handover, heard_by_then, spliced
 from .run import Headers, Run, attempt_at, logged_in
-from .speaking import Outcome, Spoken, StreamSpeaker
-from .trace import Attempt
-from .wire import CallerGone
 
 if TYPE_CHECKING:
-    from .choose import Pick
+    from ..choosing.choose import Pick
 
 MAX_RECOVERIES = 2
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 from omniroute_hooks import BadRequest, GatewayError, NotFound
 from omniroute_hooks.jsonio import dumps
 
-from .choose import Pick
-from .estimate import input_tokens
-from .exchange import Exchange
+from ..choosing.choose import Pick
+from ..intake.exchange import Exchange
+from ..telling.estimate import input_tokens
 from .pipeline import Pipeline
 
 log = logging.getLogger("omniroute.gateway")

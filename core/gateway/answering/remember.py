@@ -14,8 +14,8 @@ from collections.abc import Mapping, Sequence
 
 from omniroute_hooks import Cache
 
-from .choose import Pick
-from .exchange import Exchange
+from ..choosing.choose import Pick
+from ..intake.exchange import Exchange
 
 log = logging.getLogger("omniroute.gateway")
 SETTING = "cache"

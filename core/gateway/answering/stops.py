@@ -27,7 +27,7 @@ from omniroute_hooks.events import (
     Started,
 )
 
-from .estimate import completed
+from ..telling.estimate import completed
 from .speaking import chars_of
 
 MOST_CHARS = 10_000  # of all strings together: each takes memory for as long as the answer lasts

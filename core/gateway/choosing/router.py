@@ -11,12 +11,12 @@ from omniroute_hooks.conversation import Part
 from core.access.callers import check_model
 from core.resilience.guard import Resilience
 
+from ..intake.exchange import Exchange
+from ..naming.resolve import Plan, resolve
 from .affinity import Affinity, Kept
 from .choose import Chooser, Pick, Picks
-from .exchange import Exchange
 from .fits import Needs, fits
 from .live import Live
-from .resolve import Plan, resolve
 
 BYTES_PER_TOKEN_AT_MOST = 8  # a request has at least this many bytes for each token: never too high a guess
 

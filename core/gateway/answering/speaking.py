@@ -30,14 +30,14 @@ from omniroute_hooks.jsonio import dumps, loads_upstream
 
 from core.access.egress import Answered
 
-from .call import classify, read_all, transport_failure, unreadable
+from ..asking.call import classify, read_all, transport_failure, unreadable
 
 SSE = "text/event-stream"
 log = logging.getLogger("omniroute.gateway")
 
 
 class Caller(Protocol):
-    """What a speaker needs of the caller: `core.gateway.exchange.Exchange`."""
+    """What a speaker needs of the caller: `core.gateway.intake.exchange.Exchange`."""
 
     dialect: Dialect
 

@@ -22,22 +22,22 @@ from werkzeug.exceptions import NotFound as UnknownPath
 from core.access.callers import admit
 from core.kernel import Kernel
 
-from . import listing
-from .affinity import session_of
+from ..answering.remember import Memory
+from ..answering.seals import Seals
+from ..asking.counting import count_tokens
+from ..asking.outgoing import Incoming
+from ..asking.pipeline import Means, Pipeline
+from ..choosing.affinity import session_of
+from ..choosing.choose import Pick
+from ..choosing.router import fitting
+from ..naming import listing
+from ..naming.resolve import dedicated
+from ..telling.recent import EXTENSION as RECENT
+from ..telling.settle import CLIENT_CLOSED, Settlement
+from ..telling.trace import Trace, request_id
 from .after import After
-from .choose import Pick
-from .counting import count_tokens
 from .exchange import Exchange
-from .outgoing import Incoming
-from .pipeline import Means, Pipeline
-from .recent import EXTENSION as RECENT
-from .remember import Memory
-from .resolve import dedicated
-from .router import fitting
 from .routes import Match, Routes
-from .seals import Seals
-from .settle import CLIENT_CLOSED, Settlement
-from .trace import Trace, request_id
 from .wire import LOOK_AFTER_S, CallerGone, Departure, Receive, Send, Wire, read_body
 
 log = logging.getLogger("omniroute.gateway")

@@ -15,17 +15,17 @@ from omniroute_hooks import Answer, Asked, Conversation, GatewayError, ModelNotF
 
 from core.resilience.guard import Resilience
 
-from .choose import Pick
-from .estimate import added, completed
-from .exchange import Exchange
+from ..choosing.choose import Pick
+from ..intake.exchange import Exchange
+from ..intake.wire import Wire
+from ..naming.resolve import Choice, Group, Plan
+from ..naming.snapshot import Snapshot
+from ..telling.estimate import added, completed
+from ..telling.settle import Settlement
+from ..telling.trace import Attempt, Trace, request_id
 from .outgoing import Incoming
 from .pipeline import Means, limits_of
-from .resolve import Choice, Group, Plan
 from .run import Run, attempt_at
-from .settle import Settlement
-from .snapshot import Snapshot
-from .trace import Attempt, Trace, request_id
-from .wire import Wire
 
 if TYPE_CHECKING:
     from core.kernel import Kernel

@@ -11,13 +11,13 @@ from omniroute_hooks.jsonio import dumps
 
 from core.store.times import to_iso
 
+from ..asking.outgoing import Incoming
+from ..asking.pipeline import limits_of
+from ..intake.exchange import Exchange
+from ..intake.wire import Wire
+from ..telling.trace import Trace, request_id
 from .affinity import session_of
-from .exchange import Exchange
-from .outgoing import Incoming
-from .pipeline import limits_of
 from .router import fitting
-from .trace import Trace, request_id
-from .wire import Wire
 
 if TYPE_CHECKING:
     from core.kernel import Kernel

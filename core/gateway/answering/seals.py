@@ -12,7 +12,7 @@ from __future__ import annotations
 from attrs import evolve, frozen
 from omniroute_hooks import Answer, Conversation, Part, Seal, Thinking, ToolCall, Turn
 
-from .bounded import Bounded
+from ..bounded import Bounded
 
 MOST_CALLS = 20_000
 LONGEST_BYTES = 256 * 1024  # of what is remembered for one call

@@ -5,14 +5,14 @@ from __future__ import annotations
 from omniroute_hooks import Listed, NotFound
 from omniroute_hooks.jsonio import dumps
 
-from .exchange import Exchange
+from ..intake.exchange import Exchange
 from .resolve import dedicated, owner_of, serves
 
 
 async def answer(exchange: Exchange, word: str | None = None) -> None:
     """Serves list_models and get_model, at the address of the provider ``word`` only its own.
 
-    Errors: `NotFound`; at such an address also those of `core.gateway.resolve.dedicated`.
+    Errors: `NotFound`; at such an address also those of `core.gateway.naming.resolve.dedicated`.
     """
     dialect = exchange.dialect
     if exchange.asked.path_model is None:

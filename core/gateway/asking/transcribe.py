@@ -29,15 +29,15 @@ from werkzeug.datastructures import FileStorage
 
 from core.access.callers import admit, check_model
 
+from ..choosing.choose import Pick
+from ..naming.resolve import dedicated, resolve
+from ..telling.trace import Attempt, Trace, request_id
 from .call import transport_failure
-from .choose import Pick
 from .pipeline import final_error
-from .resolve import dedicated, resolve
 from .run import attempt_at
-from .trace import Attempt, Trace, request_id
 
 if TYPE_CHECKING:
-    from .front import Front
+    from ..intake.front import Front
 
 FORMATS = ("json", "text", "srt", "vtt", "verbose_json")
 _OWN = "/audio/transcriptions"

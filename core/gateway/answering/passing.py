@@ -15,7 +15,7 @@ from omniroute_hooks.events import Broke, Signal, Started, Stopped, Terminal, Us
 
 from core.access.egress import Answered
 
-from .call import classify, transport_failure, unreadable
+from ..asking.call import classify, transport_failure, unreadable
 from .sieve import Sieve
 from .speaking import (
     Caller,

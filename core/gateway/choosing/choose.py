@@ -18,13 +18,13 @@ from typing import Any, Literal, overload
 from attrs import define, frozen
 from omniroute_hooks import Candidate, Round, Strategy, Target
 
+from ..bounded import Bounded
+from ..naming.combos import DEFAULT_STRATEGY, PLAIN, ComboConfig
+from ..naming.lines import CROWD, FEW, Crew, Line, Roster
+from ..naming.resolve import Choice, Group, Member, Plan, allowed_members
+from ..naming.snapshot import Snapshot
 from .affinity import Kept
-from .bounded import Bounded
-from .combos import DEFAULT_STRATEGY, PLAIN, ComboConfig
-from .lines import CROWD, FEW, Crew, Line, Roster
 from .live import Facts, Live
-from .resolve import Choice, Group, Member, Plan, allowed_members
-from .snapshot import Snapshot
 
 log = logging.getLogger("omniroute.gateway")
 MOST_PICKS = 256  # for one request: as much as anybody wants to wait for, or to read in a trace

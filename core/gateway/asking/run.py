@@ -27,18 +27,18 @@ from core.access.egress import Answered
 from core.resilience.passage import Passage, Slot
 from core.resilience.verdict import NotNow
 
+from ..answering.passing import speaker_of
+from ..answering.speaking import CollectingSpeaker, Speaker, StreamSpeaker, one_by_one
+from ..answering.stops import Cut, Stops
+from ..intake.exchange import Exchange
+from ..telling.estimate import completed, input_tokens, was_read
+from ..telling.trace import Attempt
 from .call import call, classify, failure_of
 from .deadlines import NO_DEADLINES, Deadlines, Limited
-from .estimate import completed, input_tokens, was_read
-from .exchange import Exchange
 from .outgoing import prepare
-from .passing import speaker_of
-from .speaking import CollectingSpeaker, Speaker, StreamSpeaker, one_by_one
-from .stops import Cut, Stops
-from .trace import Attempt
 
 if TYPE_CHECKING:
-    from .choose import Pick
+    from ..choosing.choose import Pick
     from .pipeline import Means
 
 Headers = tuple[tuple[str, str], ...]
@@ -132,7 +132,9 @@ class Run:
 
     async def _first_word(self) -> None:
         limits = self._deadlines
-        limit = min((s for s in (limits.first_token_s, limits.total_s) if s is not None), default=None)
+        # An answer that is no stream comes as a whole: how soon its first word must come says nothing of it.
+        first_s = limits.first_token_s if self._asks_stream else None
+        limit = min((s for s in (first_s, limits.total_s) if s is not None), default=None)
         if limit is None:
             self.speaker = await self._open()
             await self.speaker.start()
@@ -145,6 +147,10 @@ class Run:
                 await self.speaker.start()
         except TimeoutError:
             raise UpstreamTimeout(f"The provider said nothing for {limit:g} s.") from None
+
+    @property
+    def _asks_stream(self) -> bool:
+        return self._exchange.incoming.stream or self.target.provider.stream_only
 
     async def _open(self) -> Speaker:
         provider = self.pick.choice.provider
@@ -166,7 +172,7 @@ class Run:
 
     async def _ask(self, dialect: Dialect, headers: Headers, wants_stream: bool, answer_id: str) -> Speaker:
         means, target = self._means, self.target
-        asks_stream = wants_stream or target.provider.stream_only
+        asks_stream = self._asks_stream
         outgoing = prepare(self._incoming, target, dialect, headers, asks_stream)
         stops = Stops(outgoing.cut_at) if outgoing.cut_at else None
         self._exchange.trace.losses = outgoing.losses
@@ -253,6 +259,8 @@ class Run:
         return (time.perf_counter() - self._began) * 1000
 
     async def _let_go(self) -> None:
+        if self.target.provider.generate is not None and (speaker := getattr(self, "speaker", None)) is not None:
+            await speaker.aclose()  # what a plugin makes up goes on until it is told to stop
         for response in self._responses:
             await response.stream.aclose()
         self._responses.clear()

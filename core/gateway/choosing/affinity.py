@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, frozen
 from omniroute_hooks import Peek
 
-from .bounded import Bounded
+from ..bounded import Bounded
 
 if TYPE_CHECKING:
     from .choose import Pick
@@ -52,7 +52,7 @@ class Session:
 
 @frozen
 class Kept:
-    """Who served a conversation last. ``trail`` as in `core.gateway.choose.Pick`."""
+    """Who served a conversation last. ``trail`` as in `core.gateway.choosing.choose.Pick`."""
 
     connection_id: str
     trail: tuple[str, ...] = ()

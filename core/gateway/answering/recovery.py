@@ -23,7 +23,7 @@ from omniroute_hooks.events import (
     Started,
 )
 
-from .estimate import CHARS_PER_TOKEN
+from ..telling.estimate import CHARS_PER_TOKEN
 from .speaking import Spoken
 
 Batches = AsyncIterator[list[Event]]

@@ -21,19 +21,19 @@ from core.plugins.registry import Registry
 from core.settings import Settings
 from core.store.records import ConnectionRecord, NodeRecord, StoreContents
 
+from ..asking.deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
+from ..bounded import Bounded
 from . import catalogue
 from .aliases import Aliases, aliases_of
-from .bounded import Bounded
 from .combos import CHAINS, Chain, Combo, ComboConfig, Combos, chains_of, defaults_of, named
-from .deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
 from .lines import Line, Roster, roster
 from .node_options import options_of
 
 if TYPE_CHECKING:
     from omniroute_hooks import Candidate
 
+    from ..choosing.live import Facts
     from .lines import Crew
-    from .live import Facts
     from .resolve import Plan
 
 __all__ = ["ALIASES", "CUSTOM_MODELS", "SYNCED_MODELS", "WILDCARDS", "Line", "Snapshot", "build_snapshot"]
@@ -55,7 +55,7 @@ class Snapshot:
 
     ``expired`` holds the providers that only lack a new login. ``specs`` are the known models of each provider;
     ``bare`` the providers that serve a model id, in the order in which they are asked. Behind ``chains`` stands what
-    `core.gateway.resolve` and `core.gateway.choose` remember as long as this configuration holds.
+    `core.gateway.naming.resolve` and `core.gateway.choosing.choose` remember as long as this configuration holds.
     """
 
     version: int

@@ -10,12 +10,12 @@ from omniroute_hooks.jsonio import dumps
 
 from core.store.records import ApiKeyRecord
 
-from .affinity import Session
-from .outgoing import Incoming
+from ..answering.seals import Seals
+from ..asking.outgoing import Incoming
+from ..choosing.affinity import Session
+from ..naming.snapshot import Snapshot
+from ..telling.trace import Trace
 from .pulse import Pulse
-from .seals import Seals
-from .snapshot import Snapshot
-from .trace import Trace
 from .wire import Wire
 
 HEARTBEAT_S = 15.0

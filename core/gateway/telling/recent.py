@@ -6,7 +6,7 @@ failures is in them.
 
 from __future__ import annotations
 
-from .bounded import Bounded
+from ..bounded import Bounded
 from .trace import Trace
 
 MOST_TRACES = 1000

@@ -1,0 +1,1 @@
+"""The answer on its way back: passed on or translated, held, cut, resumed, remembered."""
