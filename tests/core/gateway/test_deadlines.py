@@ -174,7 +174,7 @@ async def test_a_nodes_deadlines_hold_for_its_connections(gateway, upstream):
     upstream.hang()
 
     async with asyncio.timeout(PATIENCE_S):
-        answer = await ask(gateway, "POST", *request_in("openai-chat"))
+        answer = await ask(gateway, "POST", *request_in("openai-chat", stream=True))
     wrong = await gateway.http.patch(f"/api/provider-nodes/{made['id']}", json={"providerSpecificData": {"idleMs": 0}})
 
     assert answer.status == 504
