@@ -10,7 +10,7 @@ from omniroute_hooks import ApiKey, BadRequest, FieldProblem, NoAuth, NotFound, 
 from quart import Blueprint, Response
 
 from core.bodies import body
-from core.gateway.asking.deadlines import check_deadlines
+from core.gateway.naming.deadlines import check_deadlines
 from core.gateway.naming.snapshot import connection_of
 from core.rules import ApiKeyText, Between, Name, Open, WebAddress, Wrong
 from core.store.records import AuthType, ConnectionRecord

@@ -14,12 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from attrs import evolve
-
 from .conversation import (
     Answer,
     Citation,
-    Opaque,
     Part,
     Refusal,
     Seal,
@@ -29,7 +26,7 @@ from .conversation import (
     ToolCall,
     Usage,
 )
-from .errors import BrokenStream, GatewayError, UpstreamError
+from .errors import BrokenStream, GatewayError
 from .events import (
     Begin,
     BlockCited,
@@ -366,7 +363,7 @@ class BlockMachine:
         if block.kind == "tool":
             self._calls += 1
             made = f"call_{self._begin.id or self._answer_id or ''}_{self._calls}"
-            block.call_id = _distinct(block.call_id or made, self._call_ids)
+            block.call_id = distinct_id(block.call_id or made, self._call_ids)
         out.append(BlockOpened(block.index, block.kind, block.build(content=False)))
         if block.kind != "whole" and block.pieces:
             out.append(BlockDelta(block.index, block.kind, "".join(block.pieces)))
@@ -397,22 +394,7 @@ def settle_stop(stop: Stop, called: bool) -> Stop:
     return stop
 
 
-def distinct_calls(parts: Iterable[Part], answer_id: str | None) -> tuple[Part, ...]:
-    """``parts`` with an id for each call, and none twice: nobody could tell the results apart.
-
-    ``answer_id`` as for `BlockMachine`, which does the same to a stream.
-    """
-    seen: set[str] = set()
-    out: list[Part] = []
-    for part in parts:
-        if isinstance(part, ToolCall):
-            name = _distinct(part.id or f"call_{answer_id or ''}_{len(seen) + 1}", seen)
-            part = part if name == part.id else evolve(part, id=name)
-        out.append(part)
-    return tuple(out)
-
-
-def _distinct(call_id: str, seen: set[str]) -> str:
+def distinct_id(call_id: str, seen: set[str]) -> str:
     """``call_id``, or a longer one where it is taken; notes it as taken."""
     name, number = call_id, 1
     while name in seen:
@@ -420,51 +402,3 @@ def _distinct(call_id: str, seen: set[str]) -> str:
         name = f"{call_id}_{number}"
     seen.add(name)
     return name
-
-
-def signals_of(answer: Answer) -> list[Signal]:
-    """A whole answer as the signals of a stream, for callers who asked for one."""
-    out: list[Signal] = [Begin(answer.id, answer.model, answer.created_s)]
-    if answer.usage is not None:
-        out.append(UsageSeen(answer.usage))
-    for position, part in enumerate(answer.parts):
-        if isinstance(part, Text):
-            out.append(TextDelta(position, part.text))
-            out.extend(Cited(position, citation) for citation in part.citations)
-            if part.seal is not None:
-                out.append(Sealed(position, part.seal))
-        elif isinstance(part, Refusal):
-            out.append(TextDelta(position, part.text, refusal=True))
-        elif isinstance(part, Thinking) and not part.redacted:
-            out.append(ThinkingDelta(position, part.text, id=part.id))
-            if part.seal is not None:
-                out.append(Sealed(position, part.seal))
-        elif isinstance(part, ToolCall):
-            out.append(
-                ToolDelta(position, part.arguments, part.id, part.name, part.kind, part.namespace, seal=part.seal)
-            )
-        else:
-            out.append(WholePart(position, part))
-        out.append(Ended(position))
-    out += [Stopped(answer.stop), Terminal()]
-    return out
-
-
-def whole_answer(signals: Iterable[Signal]) -> Answer:
-    """The answer that these signals amount to.
-
-    Errors: the stream's own failure, or `BrokenStream` where no reason to stop came.
-    """
-    machine = BlockMachine()
-    events = machine.feed(signals) + machine.end()
-    last = events[-1] if events else None
-    if isinstance(last, Failed):
-        raise last.error
-    if not isinstance(last, Finished):
-        raise UpstreamError("The provider's answer cannot be read.")
-    return last.answer
-
-
-def stand_in(part: Opaque) -> Text | None:
-    """An opaque part in plain words, for a dialect that does not know it."""
-    return Text(part.text) if part.text else None

@@ -25,7 +25,8 @@ from omniroute_hooks import (
     ToolResult,
     Usage,
 )
-from omniroute_hooks.blocks import BlockMachine, distinct_calls, settle_stop, signals_of, whole_answer
+from omniroute_hooks.answers import distinct_calls, signals_of, whole_answer
+from omniroute_hooks.blocks import BlockMachine, settle_stop
 from omniroute_hooks.events import (
     Begin,
     BlockCited,

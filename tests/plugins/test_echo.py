@@ -15,7 +15,8 @@ from omniroute_hooks import (
     ToolResult,
     Turn,
 )
-from omniroute_hooks.blocks import BlockMachine, whole_answer
+from omniroute_hooks.answers import whole_answer
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.conversation import Blob
 from omniroute_hooks.events import BlockDelta, Finished, Started
 

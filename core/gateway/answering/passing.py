@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import httpx
 from attrs import evolve
 from omniroute_hooks import Answer, BrokenStream, Dialect, Drop, GatewayError, Target, Usage
-from omniroute_hooks.blocks import BlockMachine, whole_answer
+from omniroute_hooks.answers import whole_answer
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.dialect import Decoder
 from omniroute_hooks.events import Broke, Signal, Started, Stopped, Terminal, UsageSeen
 

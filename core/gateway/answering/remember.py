@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 
 from omniroute_hooks import Cache
 
-from ..choosing.choose import Pick
+from ..choosing.picks import Pick
 from ..intake.exchange import Exchange
 
 log = logging.getLogger("omniroute.gateway")

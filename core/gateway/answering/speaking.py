@@ -14,7 +14,8 @@ from typing import Protocol
 import httpx
 from attrs import evolve, frozen
 from omniroute_hooks import Answer, BrokenStream, Dialect, GatewayError, Reply, Target, Text, Thinking, ToolCall, Usage
-from omniroute_hooks.blocks import BlockMachine, signals_of, whole_answer
+from omniroute_hooks.answers import signals_of, whole_answer
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.conversation import Part
 from omniroute_hooks.dialect import Decoder, Encoder
 from omniroute_hooks.events import (

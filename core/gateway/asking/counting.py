@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from omniroute_hooks import BadRequest, GatewayError, NotFound
 from omniroute_hooks.jsonio import dumps
 
-from ..choosing.choose import Pick
+from ..choosing.picks import Pick
 from ..intake.exchange import Exchange
 from ..telling.estimate import input_tokens
 from .pipeline import Pipeline

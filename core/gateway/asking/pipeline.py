@@ -14,24 +14,20 @@ from typing import TYPE_CHECKING
 from attrs import evolve, frozen
 from omniroute_hooks import (
     Answer,
-    BadRequest,
-    ContextTooLong,
     GatewayError,
-    ModelNotFound,
     RateLimited,
     Refused,
     Stop,
-    Unavailable,
     Usage,
 )
-from omniroute_hooks.blocks import signals_of
+from omniroute_hooks.answers import signals_of
 from omniroute_hooks.events import Failed, Signal
 from omniroute_hooks.jsonio import loads_upstream
 
 from core.access.egress import Egress
 from core.accounts.upkeep import Accounts
 from core.resilience.guard import Resilience
-from core.resilience.verdict import NotNow, span
+from core.resilience.verdict import span
 
 from ..answering.recovery import Different, continued, handover, heard_by_then, spliced
 from ..answering.speaking import Outcome, Spoken, StreamSpeaker
@@ -41,12 +37,12 @@ from ..intake.wire import CallerGone
 from ..telling.estimate import completed, input_tokens
 from ..telling.trace import Attempt
 from .call import call, failure_of, read_all, unreadable
-from .deadlines import Deadlines, over
 from .outgoing import prepare_rendered
+from .queue import Fits, Queue, final_error
 from .run import Headers, Run, attempt_at, logged_in
 
 if TYPE_CHECKING:
-    from ..choosing.choose import Pick
+    from ..choosing.picks import Pick
 
 MAX_RECOVERIES = 2
 
@@ -59,9 +55,6 @@ class Means:
     accounts: Accounts
     resilience: Resilience
     live: Live
-
-
-Fits = Callable[["Pick"], str | None]
 
 
 class Pipeline:
@@ -79,7 +72,7 @@ class Pipeline:
         """
         waits = 0
         while True:
-            queue = _Queue(picks, fits)
+            queue = Queue(picks, fits)
             run = await self._first(exchange, queue)
             if run is not None:
                 return await self._deliver(exchange, run, queue)
@@ -90,7 +83,7 @@ class Pipeline:
             await asyncio.sleep(pause_s)
             waits += 1
 
-    async def _first(self, exchange: Exchange, queue: _Queue) -> Run | None:
+    async def _first(self, exchange: Exchange, queue: Queue) -> Run | None:
         """The first candidate that has begun to answer; None when all have been tried."""
         while (pick := self._next(exchange, queue)) is not None:
             run = self._run(exchange, pick)
@@ -116,9 +109,9 @@ class Pipeline:
 
     def _run(self, exchange: Exchange, pick: Pick) -> Run:
         _name(exchange, pick)
-        return Run(self._means, exchange, pick, deadlines=limits_of(pick))
+        return Run(self._means, exchange, pick, deadlines=pick.deadlines)
 
-    def _next(self, exchange: Exchange, queue: _Queue) -> Pick | None:
+    def _next(self, exchange: Exchange, queue: Queue) -> Pick | None:
         """The next candidate that may be asked; the others are noted with their reasons."""
         now_s = self._clock()
         while (pick := queue.pop()) is not None:
@@ -141,7 +134,7 @@ class Pipeline:
             exchange.trace.attempts.append(_skipped(pick, verdict.reason, "resting", left_s))
         return None
 
-    async def _race(self, exchange: Exchange, first: Run, queue: _Queue, delay_s: float) -> Run:
+    async def _race(self, exchange: Exchange, first: Run, queue: Queue, delay_s: float) -> Run:
         """A second candidate joins when the first is slow; the loser is cancelled. Errors: the last one's failure."""
         tasks = {asyncio.ensure_future(first.start()): first}
         failure: GatewayError | None = None
@@ -175,7 +168,7 @@ class Pipeline:
                 run.dropped(gone)
                 await run.close()
 
-    async def _deliver(self, exchange: Exchange, run: Run, queue: _Queue) -> Pick:
+    async def _deliver(self, exchange: Exchange, run: Run, queue: Queue) -> Pick:
         """Gives the answer to the caller, and goes on with another candidate where it breaks."""
         trace = exchange.trace
         _name(exchange, run.pick)  # a race may have asked somebody else since
@@ -211,7 +204,7 @@ class Pipeline:
             await run.close()
 
     async def _resume(
-        self, exchange: Exchange, spoken: Spoken, broken: Run, queue: _Queue
+        self, exchange: Exchange, spoken: Spoken, broken: Run, queue: Queue
     ) -> tuple[Run, Outcome] | None:
         """Another candidate, or the same once more, that goes on where the answer broke. None: nobody could."""
         queue.last_resort(broken.pick)
@@ -224,7 +217,7 @@ class Pipeline:
                 pick,
                 conversation=None if over is None else over.conversation,
                 decoded=True,
-                deadlines=limits_of(pick),
+                deadlines=pick.deadlines,
             )
             written = exchange.written
             try:
@@ -284,51 +277,6 @@ class Pipeline:
         return await logged_in(self._means, pick, ask)
 
 
-class _Queue:
-    """The candidates still to be tried, and what became of the others."""
-
-    def __init__(self, picks: Iterable[Pick], fits: Fits) -> None:
-        self._left = iter(picks)  # found one by one: who is never tried takes no turn
-        self._resorts: list[Pick] = []
-        self.fits = fits
-        self.failures: list[GatewayError] = []
-        self.retry_ats: list[float | None] = []
-        self.only_rest = True
-        self._too_small = 0  # a context of this size was not enough
-
-    def pop(self) -> Pick | None:
-        """The next one. After an overflow only models with a larger context are left, or of unknown size."""
-        while (pick := next(self._left, None) or (self._resorts.pop(0) if self._resorts else None)) is not None:
-            context = pick.choice.spec.context if pick.choice.spec is not None else None
-            if context is None or context > self._too_small:
-                return pick
-        return None
-
-    def last_resort(self, pick: Pick) -> None:
-        """To be tried once more, after all others."""
-        self._resorts.append(pick)
-
-    def unfit(self, reason: str) -> None:
-        """It cannot take this request."""
-        self.failures.append(ModelNotFound(reason))
-        self.only_rest = False
-
-    def resting(self, retry_at_s: float | None, error: GatewayError) -> None:
-        """It may not be asked now."""
-        self.failures.append(error)
-        self.retry_ats.append(retry_at_s)
-
-    def failed(self, pick: Pick, error: GatewayError, now_s: float) -> None:
-        """It was asked, and failed; or had no room."""
-        self.failures.append(error)
-        if isinstance(error, NotNow | RateLimited):
-            self.retry_ats.append(None if error.retry_after_s is None else now_s + error.retry_after_s)
-        else:
-            self.only_rest = False
-        if isinstance(error, ContextTooLong) and pick.choice.spec is not None and pick.choice.spec.context:
-            self._too_small = max(self._too_small, pick.choice.spec.context)
-
-
 async def _hold(run: Run, exchange: Exchange) -> None:
     """Guarded: nothing is said before the answer is whole. Errors: what broke it; another one may be asked then."""
     if not exchange.incoming.stream:
@@ -346,37 +294,11 @@ async def _hold(run: Run, exchange: Exchange) -> None:
     await run.speaker.start()
 
 
-def limits_of(pick: Pick) -> Deadlines:
-    """The deadlines in force for a candidate."""
-    config = pick.config
-    ms = (config.connect_ms, config.first_token_ms, config.idle_ms, config.total_ms)
-    if ms == (None, None, None, None):
-        return pick.line.deadlines
-    return over(pick.line.deadlines, *ms)
-
-
 def _skipped(pick: Pick, reason: str, code: str, left_s: float | None = None) -> Attempt:
     retry_at_s = None if left_s is None else time.time() + left_s
     attempt = attempt_at(pick)
     attempt.outcome, attempt.reason, attempt.code, attempt.retry_at_s = "skipped", reason, code, retry_at_s
     return attempt
-
-
-def final_error(failures: Sequence[GatewayError], attempts: Sequence[Attempt]) -> GatewayError:
-    """What the caller is told in the end: the one failure as it is, several as a list."""
-    if not failures:
-        return ModelNotFound("No connection that this API key may use serves the model.")
-    if len(failures) == 1:
-        return failures[0]
-    if all(isinstance(error, BadRequest) for error in failures):
-        return failures[-1]
-    lines = tuple(attempt.words() for attempt in attempts)
-    told = "No candidate could answer. " + " | ".join(lines)
-    if all(isinstance(error, ContextTooLong) for error in failures):
-        return ContextTooLong(told)  # programs shorten the conversation when they hear this, and only then
-    # Whoever has no such time would refuse this request again, whenever it comes.
-    hints = [error.retry_after_s for error in failures if error.retry_after_s is not None]
-    return Unavailable(told, retry_after_s=min(hints, default=None), attempts=lines)
 
 
 def _estimated(run: Run, exchange: Exchange) -> Usage:

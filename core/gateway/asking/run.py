@@ -31,14 +31,15 @@ from ..answering.passing import speaker_of
 from ..answering.speaking import CollectingSpeaker, Speaker, StreamSpeaker, one_by_one
 from ..answering.stops import Cut, Stops
 from ..intake.exchange import Exchange
+from ..naming.deadlines import NO_DEADLINES, Deadlines
 from ..telling.estimate import completed, input_tokens, was_read
 from ..telling.trace import Attempt
 from .call import call, classify, failure_of
-from .deadlines import NO_DEADLINES, Deadlines, Limited
+from .limited import Limited
 from .outgoing import prepare
 
 if TYPE_CHECKING:
-    from ..choosing.choose import Pick
+    from ..choosing.picks import Pick
     from .pipeline import Means
 
 Headers = tuple[tuple[str, str], ...]

@@ -29,11 +29,11 @@ from werkzeug.datastructures import FileStorage
 
 from core.access.callers import admit, check_model
 
-from ..choosing.choose import Pick
+from ..choosing.picks import Pick
 from ..naming.resolve import dedicated, resolve
 from ..telling.trace import Attempt, Trace, request_id
 from .call import transport_failure
-from .pipeline import final_error
+from .queue import final_error
 from .run import attempt_at
 
 if TYPE_CHECKING:

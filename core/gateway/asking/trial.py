@@ -15,7 +15,7 @@ from omniroute_hooks import Answer, Asked, Conversation, GatewayError, ModelNotF
 
 from core.resilience.guard import Resilience
 
-from ..choosing.choose import Pick
+from ..choosing.picks import Pick
 from ..intake.exchange import Exchange
 from ..intake.wire import Wire
 from ..naming.resolve import Choice, Group, Plan
@@ -24,7 +24,7 @@ from ..telling.estimate import added, completed
 from ..telling.settle import Settlement
 from ..telling.trace import Attempt, Trace, request_id
 from .outgoing import Incoming
-from .pipeline import Means, limits_of
+from .pipeline import Means
 from .run import Run, attempt_at
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ def _exchange(snapshot: Snapshot, pick: Pick, trace: Trace) -> Exchange:
 
 
 async def _answer(means: Means, exchange: Exchange, pick: Pick) -> str:
-    run = Run(means, exchange, pick, deadlines=limits_of(pick))
+    run = Run(means, exchange, pick, deadlines=pick.deadlines)
     try:
         async with asyncio.timeout(PATIENCE_S):
             await run.start()

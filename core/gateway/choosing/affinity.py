@@ -17,7 +17,7 @@ from omniroute_hooks import Peek
 from ..bounded import Bounded
 
 if TYPE_CHECKING:
-    from .choose import Pick
+    from .picks import Pick
 
 Json = Any
 HEADERS = ("x-session-id", "x_session_id")

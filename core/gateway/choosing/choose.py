@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import deepcopy
 from itertools import islice
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 from attrs import define, frozen
-from omniroute_hooks import Candidate, Round, Strategy, Target
+from omniroute_hooks import Candidate, Round, Strategy
 
 from ..bounded import Bounded
 from ..naming.combos import DEFAULT_STRATEGY, PLAIN, ComboConfig
@@ -25,80 +25,12 @@ from ..naming.resolve import Choice, Group, Member, Plan, allowed_members
 from ..naming.snapshot import Snapshot
 from .affinity import Kept
 from .live import Facts, Live
+from .picks import Pick, Picks, Rests
 
 log = logging.getLogger("omniroute.gateway")
 MOST_PICKS = 256  # for one request: as much as anybody wants to wait for, or to read in a trace
 MOST_MEMORIES = 20_000
 Level = Literal["accounts", "members"]
-
-
-@frozen(eq=False)
-class Pick:
-    """One candidate: a model over a connection.
-
-    ``combo`` is the innermost combo it stands in, ``path`` its place for people ("premium-coding › 2"), ``config``
-    the settings in force for it. ``trail`` names the places on the way, for `Live` and `Affinity`.
-    """
-
-    choice: Choice
-    line: Line
-    combo: str | None = None
-    path: str = ""
-    config: ComboConfig = PLAIN
-    trail: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """How people write it."""
-        return f"{self.choice.provider.prefix}/{self.choice.model}"
-
-    def target(self) -> Target:
-        """As plugins see it."""
-        return Target(
-            self.choice.provider, self.choice.model, self.line.connection, self.line.base_url, self.choice.spec
-        )
-
-
-Rests = Callable[[Pick], float]
-"""Seconds until a candidate may be called, 0 for now, infinite where it cannot serve this request at all."""
-
-
-class Picks(Sequence[Pick]):
-    """Candidates, best first, each found when it is asked for. Its length is known once all are."""
-
-    def __init__(self, source: Iterator[Pick]) -> None:
-        self._source = source
-        self._found: list[Pick] = []
-
-    def __iter__(self) -> Iterator[Pick]:
-        place = 0
-        while place < len(self._found) or self._more():
-            yield self._found[place]
-            place += 1
-
-    @overload
-    def __getitem__(self, place: int) -> Pick: ...
-    @overload
-    def __getitem__(self, place: slice) -> list[Pick]: ...
-    def __getitem__(self, place: int | slice) -> Pick | list[Pick]:
-        while (isinstance(place, slice) or place < 0 or place >= len(self._found)) and self._more():
-            pass
-        return self._found[place]
-
-    def __len__(self) -> int:
-        while self._more():
-            pass
-        return len(self._found)
-
-    def __bool__(self) -> bool:
-        return bool(self._found) or self._more()
-
-    def _more(self) -> bool:
-        pick = next(self._source, None)
-        if pick is None:
-            return False
-        self._found.append(pick)
-        return True
 
 
 @define

@@ -12,7 +12,6 @@ from omniroute_hooks.jsonio import dumps
 from core.store.times import to_iso
 
 from ..asking.outgoing import Incoming
-from ..asking.pipeline import limits_of
 from ..intake.exchange import Exchange
 from ..intake.wire import Wire
 from ..telling.trace import Trace, request_id
@@ -53,7 +52,7 @@ def explain(kernel: Kernel, dialect: Dialect, body: dict[str, Any], headers: Map
         usable = misfit is None and verdict.ok
         if usable and first is None:
             first = pick.name
-        limits = limits_of(pick)
+        limits = pick.deadlines
         candidates.append(
             {
                 "target": pick.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import fields, frozen
 from omniroute_hooks import Model
 
-from .choose import Pick
+from .picks import Pick
 
 # What a model "takes" where nobody said anything.
 _UNTOLD = fields(Model).input.default

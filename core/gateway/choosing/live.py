@@ -15,7 +15,7 @@ from attrs import frozen
 from omniroute_hooks import QuotaWindow
 
 if TYPE_CHECKING:
-    from .choose import Pick
+    from .picks import Pick
 
 MOST_ENTRIES = 50_000
 RECENT_S = 300.0  # "recent requests" are those of this window and the one before it

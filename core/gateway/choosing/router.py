@@ -14,9 +14,10 @@ from core.resilience.guard import Resilience
 from ..intake.exchange import Exchange
 from ..naming.resolve import Plan, resolve
 from .affinity import Affinity, Kept
-from .choose import Chooser, Pick, Picks
+from .choose import Chooser
 from .fits import Needs, fits
 from .live import Live
+from .picks import Pick, Picks
 
 BYTES_PER_TOKEN_AT_MOST = 8  # a request has at least this many bytes for each token: never too high a guess
 

@@ -28,7 +28,7 @@ from ..asking.counting import count_tokens
 from ..asking.outgoing import Incoming
 from ..asking.pipeline import Means, Pipeline
 from ..choosing.affinity import session_of
-from ..choosing.choose import Pick
+from ..choosing.picks import Pick
 from ..choosing.router import fitting
 from ..naming import listing
 from ..naming.resolve import dedicated

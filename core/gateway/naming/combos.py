@@ -16,7 +16,7 @@ from core.bodies import body
 from core.rules import Between, Text
 from core.store.records import ComboRecord
 
-from ..asking.deadlines import Deadline
+from .deadlines import Deadline
 
 Json = Any
 CHAINS = "fallback-chains"

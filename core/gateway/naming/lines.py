@@ -13,7 +13,7 @@ from itertools import pairwise
 from attrs import field, frozen
 from omniroute_hooks import Connection, Provider
 
-from ..asking.deadlines import NO_DEADLINES, Deadlines
+from .deadlines import NO_DEADLINES, Deadlines
 
 CROWD = 64  # up to here the strategy sees every account; nobody has that many by hand
 FEW = 16

@@ -15,7 +15,7 @@ from omniroute_hooks.jsonio import dumps
 from core import bodies
 from core.bodies import to_camel
 
-from ..asking.deadlines import DEADLINE_NAMES, DeadlineSettings, check_deadlines
+from .deadlines import DEADLINE_NAMES, DeadlineSettings, check_deadlines
 
 Json = Any
 _DEADLINES = bodies.names_on_the_wire(DeadlineSettings)

@@ -21,11 +21,11 @@ from core.plugins.registry import Registry
 from core.settings import Settings
 from core.store.records import ConnectionRecord, NodeRecord, StoreContents
 
-from ..asking.deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
 from ..bounded import Bounded
 from . import catalogue
 from .aliases import Aliases, aliases_of
 from .combos import CHAINS, Chain, Combo, ComboConfig, Combos, chains_of, defaults_of, named
+from .deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
 from .lines import Line, Roster, roster
 from .node_options import options_of
 

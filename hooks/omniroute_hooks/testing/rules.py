@@ -41,7 +41,7 @@ from .. import (
     Text,
     Turn,
 )
-from ..blocks import whole_answer
+from ..answers import whole_answer
 from ..events import Signal
 from ..services import FileEdit
 from .expectations import must

@@ -3,7 +3,7 @@
 import pytest
 from omniroute_hooks import RateLimited
 
-from core.gateway.asking.deadlines import Deadlines
+from core.gateway.naming.deadlines import Deadlines
 
 SECRET = "sk-very-secret-0123456789"
 ACME = {"provider": "acme", "name": "one", "apiKey": SECRET}

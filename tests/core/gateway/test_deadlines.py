@@ -9,10 +9,9 @@ from omniroute_hooks import Provider
 from omniroute_hooks.testing import SPEAKERS, Reply, Say, ScriptedUpstream, serving
 from routing_kit import connection, enter, provider, snapshot_of
 
-from core.gateway.asking.deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
-from core.gateway.asking.pipeline import limits_of
-from core.gateway.choosing.choose import Pick
+from core.gateway.choosing.picks import Pick
 from core.gateway.naming.combos import ComboConfig
+from core.gateway.naming.deadlines import NO_DEADLINES, Deadlines, deadlines_of, declared
 from core.gateway.naming.resolve import resolve
 from core.gateway.naming.snapshot import Snapshot
 
@@ -52,9 +51,9 @@ def test_a_connections_deadlines_come_before_its_providers_and_a_combos_before_b
     assert second.deadlines == Deadlines(None, 20.0, 5.0, 90.0)
 
     choice = resolve(snapshot, "up/m-1").choices[0]
-    assert limits_of(Pick(choice, first)) is first.deadlines  # made once, not for each request
+    assert Pick(choice, first).deadlines is first.deadlines  # made once, not for each request
     combo = ComboConfig(first_token_ms=300, total_ms=1000)
-    assert limits_of(Pick(choice, first, config=combo)) == Deadlines(0.1, 0.3, 7.0, 1.0)
+    assert Pick(choice, first, config=combo).deadlines == Deadlines(0.1, 0.3, 7.0, 1.0)
 
 
 def test_without_any_there_are_none():

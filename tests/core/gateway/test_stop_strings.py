@@ -23,7 +23,7 @@ from omniroute_hooks import (
     Unsupported,
     Usage,
 )
-from omniroute_hooks.blocks import signals_of
+from omniroute_hooks.answers import signals_of
 from omniroute_hooks.events import (
     Begin,
     BlockClosed,

@@ -9,7 +9,8 @@ from typing import Any
 import orjson
 from omniroute_dialects.openai_responses import DIALECT
 from omniroute_hooks import Answer, Asked, Connection, Conversation, Model, Provider, Reply, Target
-from omniroute_hooks.blocks import BlockMachine, signals_of
+from omniroute_hooks.answers import signals_of
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.events import Event, Failed, Finished
 
 ASKED = Asked(DIALECT.endpoints[0])

@@ -43,7 +43,7 @@ from omniroute_hooks import (
     UpstreamError,
     Usage,
 )
-from omniroute_hooks.blocks import signals_of, whole_answer
+from omniroute_hooks.answers import signals_of, whole_answer
 from omniroute_hooks.errors import Overloaded
 from omniroute_hooks.events import Broke, Failed, Finished
 from omniroute_hooks.sealing import unwrap

@@ -53,7 +53,7 @@ from omniroute_hooks import (
     Turn,
     Usage,
 )
-from omniroute_hooks.blocks import signals_of, whole_answer
+from omniroute_hooks.answers import signals_of, whole_answer
 from omniroute_hooks.events import (
     Begin,
     Broke,

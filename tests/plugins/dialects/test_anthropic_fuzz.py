@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from omniroute_dialects.anthropic import DIALECT
 from omniroute_dialects.anthropic.counting import render_count
 from omniroute_hooks import Asked, BadRequest, GatewayError
-from omniroute_hooks.blocks import signals_of
+from omniroute_hooks.answers import signals_of
 from test_anthropic_answers import MESSAGE, STREAM, TOOLS
 from test_anthropic_request_out import CLAUDE_CODE
 

@@ -27,7 +27,7 @@ from omniroute_hooks import (
     ToolCall,
     Usage,
 )
-from omniroute_hooks.blocks import signals_of
+from omniroute_hooks.answers import signals_of
 from omniroute_hooks.errors import GatewayError
 from omniroute_hooks.events import Broke
 from pydantic import TypeAdapter

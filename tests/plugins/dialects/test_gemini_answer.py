@@ -30,7 +30,8 @@ from omniroute_hooks import (
     UpstreamError,
     Usage,
 )
-from omniroute_hooks.blocks import BlockMachine, signals_of
+from omniroute_hooks.answers import signals_of
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.conversation import Blob, Image
 from omniroute_hooks.events import Failed
 

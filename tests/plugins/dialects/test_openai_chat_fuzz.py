@@ -24,7 +24,8 @@ from omniroute_hooks import (
     Thinking,
     ToolCall,
 )
-from omniroute_hooks.blocks import BlockMachine, signals_of
+from omniroute_hooks.answers import signals_of
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.conversation import Stop
 from omniroute_hooks.events import Failed, Finished
 

@@ -35,7 +35,8 @@ from omniroute_hooks import (
     Unavailable,
     Usage,
 )
-from omniroute_hooks.blocks import BlockMachine, signals_of
+from omniroute_hooks.answers import signals_of
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.conversation import Blob
 from omniroute_hooks.events import Failed
 from openai.types.chat import ChatCompletion, ChatCompletionChunk

@@ -34,7 +34,8 @@ from omniroute_hooks import (
     ToolCall,
     Usage,
 )
-from omniroute_hooks.blocks import BlockMachine, signals_of
+from omniroute_hooks.answers import signals_of
+from omniroute_hooks.blocks import BlockMachine
 from omniroute_hooks.conversation import Blob
 from omniroute_hooks.events import Event, Failed, Finished
 from omniroute_hooks.sealing import unwrap, wrap

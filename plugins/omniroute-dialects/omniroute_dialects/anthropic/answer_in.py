@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from omniroute_hooks import ANTHROPIC, Answer, Opaque, Part, Text, Thinking, ToolCall, UpstreamError
-from omniroute_hooks.blocks import distinct_calls, settle_stop
+from omniroute_hooks.answers import distinct_calls
+from omniroute_hooks.blocks import settle_stop
 from omniroute_hooks.jsonio import dumps
 
 from .content_in import ext_of, plain_seal, read_citation, string_or_none

@@ -22,7 +22,8 @@ from omniroute_hooks import (
     ToolCall,
     UpstreamError,
 )
-from omniroute_hooks.blocks import distinct_calls, settle_stop
+from omniroute_hooks.answers import distinct_calls
+from omniroute_hooks.blocks import settle_stop
 from omniroute_hooks.conversation import NO_EXT
 from omniroute_hooks.jsonio import dumps
 

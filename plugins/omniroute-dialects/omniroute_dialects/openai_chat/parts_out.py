@@ -20,7 +20,7 @@ from omniroute_hooks import (
     Unsupported,
     Video,
 )
-from omniroute_hooks.blocks import stand_in
+from omniroute_hooks.answers import stand_in
 from omniroute_hooks.sealing import opens_for
 
 from ..blobs import data_url, text_of

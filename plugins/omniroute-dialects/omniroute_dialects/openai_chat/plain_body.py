@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from omniroute_hooks import BrokenStream, GatewayError, UpstreamError
-from omniroute_hooks.blocks import signals_of
+from omniroute_hooks.answers import signals_of
 from omniroute_hooks.events import Broke, Signal
 from omniroute_hooks.jsonio import loads_upstream
 from omniroute_hooks.sse import MAX_FRAME_BYTES

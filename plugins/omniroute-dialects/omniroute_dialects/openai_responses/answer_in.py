@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from omniroute_hooks import Answer, Stop, UpstreamError
-from omniroute_hooks.blocks import whole_answer
+from omniroute_hooks.answers import whole_answer
 from omniroute_hooks.conversation import StopReason
 from omniroute_hooks.events import Begin, Signal, Stopped, Terminal, UsageSeen
 
