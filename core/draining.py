@@ -8,28 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
 from typing import Any
 
 log = logging.getLogger("omniroute")
 
 
 class Draining:
-    """The requests of one process that are under way."""
+    """The requests of one process that are under way: ``running`` are their tasks."""
 
     def __init__(self) -> None:
-        self._running: set[asyncio.Task[Any]] = set()
+        self.running: set[asyncio.Task[Any] | None] = set()
         self._timer: asyncio.TimerHandle | None = None
-
-    async def track(self, request: Awaitable[None]) -> None:
-        """``request``, known to be under way until it ends."""
-        task = asyncio.current_task()
-        assert task is not None
-        self._running.add(task)
-        try:
-            await request
-        finally:
-            self._running.discard(task)
 
     def begin(self, limit_s: float) -> None:
         """What runs has ``limit_s`` left."""
@@ -37,7 +26,8 @@ class Draining:
             self._timer = asyncio.get_running_loop().call_later(limit_s, self._break_off)
 
     def _break_off(self) -> None:
-        if self._running:
-            log.warning("%d answers were not finished in time and are broken off.", len(self._running))
-        for task in self._running:
-            task.cancel()
+        if self.running:
+            log.warning("%d answers were not finished in time and are broken off.", len(self.running))
+        for task in self.running:
+            if task is not None:
+                task.cancel()

@@ -69,12 +69,13 @@ def mask_api_key(key: str) -> str:
 
 
 class ApiKeyTable:
-    """All keys by their hash; immutable."""
+    """All keys by their hash; immutable, but for the keys that were presented, which need not be hashed again."""
 
-    __slots__ = ("_by_hash", "_secret")
+    __slots__ = ("_by_hash", "_presented", "_secret")
 
     def __init__(self, records: Iterable[ApiKeyRecord], api_key_secret: bytes) -> None:
         self._by_hash = {record.key_hash: record for record in records}
+        self._presented: dict[str, ApiKeyRecord] = {}  # good ones only: no more than there are keys
         self._secret = api_key_secret
 
     def __len__(self) -> int:
@@ -86,11 +87,13 @@ class ApiKeyTable:
         Errors: `UnknownApiKey`, `ApiKeyDisabled`, `ApiKeyExpired`. Their messages never hold the key.
         """
         # The lookup compares hashes under a secret key, so its timing says nothing about stored keys.
-        record = None
-        if len(presented) <= MAX_PRESENTED_CHARS:
-            record = self._by_hash.get(hash_api_key(self._secret, presented))
+        record = self._presented.get(presented)
         if record is None:
-            raise UnknownApiKey("Invalid API key.")
+            if len(presented) <= MAX_PRESENTED_CHARS:
+                record = self._by_hash.get(hash_api_key(self._secret, presented))
+            if record is None:
+                raise UnknownApiKey("Invalid API key.")
+            self._presented[presented] = record
         if not record.is_active or record.revoked_at is not None:
             raise ApiKeyDisabled("This API key is disabled.")
         if record.expires_at is not None and record.expires_at <= now_s:

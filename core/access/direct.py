@@ -88,8 +88,9 @@ class _Connector(aiohttp.TCPConnector):
     async def connect(self, req: ClientRequest, traces: list[Trace], timeout: aiohttp.ClientTimeout) -> Connection:  # noqa: ASYNC109 - the name is the base class's
         connection = await super().connect(req, traces, timeout)
         protocol = connection.protocol
-        if protocol is not None:
-            _over_kept.set(protocol in self._used)
+        if protocol in self._used:
+            _over_kept.set(True)
+        elif protocol is not None:
             self._used.add(protocol)
         return connection
 

@@ -85,34 +85,35 @@ class ChatWatcher:
         if raw == b"data: [DONE]":
             self._done(out)
             return
-        frame = parse_frame(raw)
-        if frame is None:
-            return
-        if frame.data.strip() in (b"[DONE]", b""):
-            if frame.data.strip():
+        event, data = "", raw[6:]
+        if not raw.startswith(b"data: ") or b"\n" in raw or b"\r" in raw:
+            frame = parse_frame(raw)
+            if frame is None:
+                return
+            event, data = frame.event, frame.data
+        if len(data) < 10 and data.strip() in (b"[DONE]", b""):
+            if data.strip():
                 self._done(out)
             return
         try:
-            chunk = loads_upstream(frame.data)
+            chunk = loads_upstream(data)
         except (ValueError, RecursionError):
             out.append(Broke(BrokenStream("The provider's stream holds something that is not JSON.")))
             return
         try:
-            failed = self._chunk(chunk, out)
-            if frame.event == "error" and chunk and not failed:
+            self._chunk(chunk, out)
+            if event == "error" and chunk and not any(type(signal) is Broke for signal in out):
                 out.append(Broke(error_of(chunk)))
         except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
             out.append(Broke(BrokenStream("A piece of the provider's stream cannot be read.")))
 
-    def _chunk(self, chunk: Any, out: list[Signal]) -> bool:
-        """What one frame says; whether it tells of a failure."""
-        before = len(out)
+    def _chunk(self, chunk: Any, out: list[Signal]) -> None:
         if type(chunk) is not dict:
             if isinstance(chunk, list) and chunk and isinstance(chunk[0], dict) and holds_error(chunk[0]):
                 out.append(Broke(error_of(chunk[0])))
             else:
                 out.append(Broke(BrokenStream("A piece of the provider's stream is no JSON object.")))
-            return True
+            return
         choices = chunk.get("choices")
         for choice in choices if type(choices) is list else ():
             if type(choice) is not dict or choice.get("index"):
@@ -128,9 +129,7 @@ class ChatWatcher:
                     out.append(Stopped(stop))
         if ("error" in chunk or not choices) and holds_error(chunk):
             out.append(Broke(error_of(chunk)))
-        failed = any(type(signal) is Broke for signal in out[before:])
         self._count(chunk, out)
-        return failed
 
     def _count(self, chunk: Any, out: list[Signal]) -> None:
         found = find_usage(chunk) if type(chunk) is dict else None
