@@ -34,6 +34,7 @@ from .events import (
     BlockDelta,
     BlockKind,
     BlockOpened,
+    BlockRun,
     Broke,
     Cited,
     Ended,
@@ -47,6 +48,7 @@ from .events import (
     Stopped,
     Terminal,
     TextDelta,
+    TextRun,
     ThinkingDelta,
     ToolDelta,
     UsageSeen,
@@ -115,11 +117,13 @@ class _Block:
 class BlockMachine:
     """Feed it signals; it gives events. Call `end` when `complete`, or when the upstream closes.
 
-    ``answer_id`` (unique per request) makes the ids of calls that come without one.
+    ``answer_id`` (unique per request) makes the ids of calls that come without one. ``runs``: whether texts that came
+    together are told together, as `BlockRun`.
     """
 
-    def __init__(self, answer_id: str | None = None) -> None:
+    def __init__(self, answer_id: str | None = None, runs: bool = False) -> None:
         self._answer_id = answer_id
+        self._runs = runs
         self._begin = Begin()
         self._started = False
         self._over = False
@@ -171,6 +175,8 @@ class BlockMachine:
                         out.append(BlockDelta(last.index, "text", text))
                     continue
                 self._text(signal, out)  # type: ignore[arg-type]
+            elif kind is TextRun:
+                self._run(signal, out)  # type: ignore[arg-type]
             elif kind is ToolDelta:
                 self._tool(signal, out)  # type: ignore[arg-type]
             elif kind is ThinkingDelta:
@@ -262,6 +268,22 @@ class BlockMachine:
         if kind == "text":
             self._last_text, self._last_key = block, signal.key
         self._append(block, signal.text, out)
+
+    def _run(self, signal: TextRun, out: list[Event]) -> None:
+        texts, literals = signal.texts, signal.literals
+        last = self._last_text
+        if last.index < 0 or last.ended or signal.key != self._last_key:
+            self._text(TextDelta(signal.key, texts[0]), out)
+            texts, literals = texts[1:], literals[1:]
+            last = self._last_text
+            if last.index < 0:  # its turn has not come yet
+                last.pieces += texts
+                return
+        last.pieces += texts
+        if not self._runs:
+            out += [BlockDelta(last.index, "text", text) for text in texts]
+        elif texts:
+            out.append(BlockRun(last.index, texts, literals))
 
     def _thinking(self, signal: ThinkingDelta, out: list[Event]) -> None:
         block = self._block("thinking", signal.key)

@@ -223,6 +223,7 @@ class Dialect:
     ``encoder_after(reply, passed)``: set where events must repeat numbers and ids of earlier ones, so that nobody
         can go on in a stream that began as a provider's own bytes. Gives the encoder that tells that it broke;
         ``passed`` is what the caller has got, of a very long stream only its end.
+    ``takes_runs``: whether the encoder knows `omniroute_hooks.events.BlockRun`; others get one delta after another.
     ``heartbeat``: bytes that keep a silent stream alive and that every client of the dialect ignores.
     ``forwards``: names (lower case) of the caller's headers that go on to a provider of the same dialect.
     """
@@ -245,6 +246,7 @@ class Dialect:
     counting: Counting | None = None
     end_mark: bytes = b""
     encoder_after: Callable[[Reply, bytes], Encoder] | None = None
+    takes_runs: bool = False
     heartbeat: bytes = b""
     media_type: Callable[[Asked], str] = lambda asked: "text/event-stream; charset=utf-8"
     forwards: frozenset[str] = frozenset()

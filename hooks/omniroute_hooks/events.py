@@ -44,6 +44,16 @@ class TextDelta:
 
 
 @define
+class TextRun:
+    """Text deltas that came together, none of them empty. ``literals`` are the same as JSON strings, in the provider's
+    own spelling."""
+
+    key: Key
+    texts: list[str]
+    literals: list[bytes]
+
+
+@define
 class ThinkingDelta:
     """More reasoning. An empty ``text`` opens the part. ``id`` where the dialect names reasoning items."""
 
@@ -130,6 +140,7 @@ class Broke:
 Signal = (
     Begin
     | TextDelta
+    | TextRun
     | ThinkingDelta
     | ToolDelta
     | Sealed
@@ -176,6 +187,16 @@ class BlockDelta:
     text: str
 
 
+@define
+class BlockRun:
+    """Deltas of the open text block that came together, for encoders that take them (`Dialect.takes_runs`).
+    ``literals`` are the same texts as JSON strings."""
+
+    index: int
+    texts: list[str]
+    literals: list[bytes]
+
+
 @frozen
 class BlockCited:
     """A citation on the open text block."""
@@ -208,4 +229,4 @@ class Failed:
     partial: Answer
 
 
-Event = Started | BlockOpened | BlockDelta | BlockCited | BlockClosed | Finished | Failed
+Event = Started | BlockOpened | BlockDelta | BlockRun | BlockCited | BlockClosed | Finished | Failed

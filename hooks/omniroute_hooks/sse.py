@@ -130,6 +130,11 @@ class FrameSplitter:
             return data, []
         return data[:start], [frame for frame in data[start:].split(b"\n\n") if frame]
 
+    def whole(self, chunk: bytes) -> bytes | None:
+        """The frames that are whole by now, as they came, without the last blank line; None where lines end otherwise
+        than in LF: `feed` this chunk then."""
+        return None if b"\r" in chunk or b"\r" in self._rest else self._whole(chunk)
+
     def _whole(self, chunk: bytes) -> bytes:
         """The frames that are whole by now, as they came, without the last blank line. Line ends are LF."""
         rest = self._rest

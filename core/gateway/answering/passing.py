@@ -254,8 +254,12 @@ def speaker_of(
     asked_stream: bool,
     answer_id: str,
     cut: Cut | None = None,
+    runs: bool = False,
 ) -> Speaker:
-    """The way to handle this answer: the caller ``wants_stream`` or not, the provider was ``asked_stream`` or not."""
+    """The way to handle this answer: the caller ``wants_stream`` or not, the provider was ``asked_stream`` or not.
+
+    ``runs``: see `BlockMachine`.
+    """
     if not asked_stream:
         return WholeSpeaker(response, dialect, target, same, None if cut is None else cut.answer)
     kind = response.headers.get("content-type", "")
@@ -263,5 +267,6 @@ def speaker_of(
     if same and wants_stream and not plain:
         return PassingSpeaker(response, dialect, target, drop)
     pieces = json_pieces(response, dialect, target) if plain else stream_pieces(response, dialect)
-    speaker = StreamSpeaker(pieces, target, answer_id, None if cut is None else cut.machine(answer_id))
+    machine = BlockMachine(answer_id, runs) if cut is None else cut.machine(answer_id)
+    speaker = StreamSpeaker(pieces, target, answer_id, machine)
     return speaker if wants_stream else CollectingSpeaker(speaker)

@@ -17,6 +17,7 @@ from omniroute_hooks.events import (
     BlockClosed,
     BlockDelta,
     BlockOpened,
+    BlockRun,
     Event,
     Failed,
     Finished,
@@ -184,6 +185,7 @@ class _Splice:
 
     def after(self, event: Event) -> Event | None:
         """The event as the caller should get it, or nothing."""
+        assert not isinstance(event, BlockRun)  # whoever goes on has asked for one delta after another
         border = len(self._closed)
         if isinstance(event, Started):
             return None

@@ -189,7 +189,8 @@ class Run:
         same = outgoing.same and not self._decoded and stops is None
         drop = outgoing.drop if same else None
         cut = None if stops is None else Cut(stops, input_tokens(self._incoming.raw, self._incoming.body))
-        return speaker_of(response, dialect, target, same, drop, wants_stream, asks_stream, answer_id, cut)
+        runs = self._exchange.dialect.takes_runs and not self._decoded
+        return speaker_of(response, dialect, target, same, drop, wants_stream, asks_stream, answer_id, cut, runs)
 
     def _limit(self, response: Answered) -> None:
         limits = self._deadlines

@@ -16,6 +16,7 @@ from omniroute_hooks.events import (
     BlockClosed,
     BlockDelta,
     BlockOpened,
+    BlockRun,
     Event,
     Failed,
     Finished,
@@ -75,6 +76,9 @@ class Encoder:
                     self._first(event.text, out)
                 if not self._held:
                     out += (self._prefix, dumps_text(event.text), _END)
+            elif type(event) is BlockRun:
+                if not self._held:
+                    out += (self._prefix, (_END + self._prefix).join(event.literals), _END)
             elif isinstance(event, BlockOpened):
                 self._block_opened(event, out)
             elif isinstance(event, BlockClosed):

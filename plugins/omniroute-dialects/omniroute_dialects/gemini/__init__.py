@@ -63,6 +63,7 @@ DIALECT = Dialect(
     render_answer=render_answer,
     decoder=GeminiDecoder,
     encoder=GeminiEncoder,
+    takes_runs=True,
     render_error=render_error,
     parse_error=parse_error,
     list_models=list_models,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from omniroute_hooks import Asked, Reply
-from omniroute_hooks.events import BlockClosed, BlockDelta, BlockOpened, Event, Failed, Finished, Started
+from omniroute_hooks.events import BlockClosed, BlockDelta, BlockOpened, BlockRun, Event, Failed, Finished, Started
 from omniroute_hooks.jsonio import dumps, dumps_text
 
 from ..line_safety import line_safe
@@ -64,6 +64,9 @@ class GeminiEncoder:
                     out += (self._begin(), self._text, dumps_text(event.text), self._text_end)  # type: ignore[union-attr]
                 elif word == "thinking" and self._shows:
                     out += (self._begin(), self._text, dumps_text(event.text), self._thought_end)  # type: ignore[union-attr]
+            elif type(event) is BlockRun:
+                begin, between = self._begin(), self._text_end + self._lead + self._text
+                out += (begin, self._text, between.join(event.literals), self._text_end)
             elif kind is not BlockOpened and kind is not Started:
                 self._rest(event, out)
         return line_safe(b"".join(out))

@@ -51,6 +51,7 @@ DIALECT = Dialect(
     render_answer=render_answer,
     decoder=lambda watch: ChatWatcher() if watch else ChatDecoder(),
     encoder=ChatEncoder,
+    takes_runs=True,
     render_error=render_error,
     parse_error=parse_error,
     list_models=list_models,

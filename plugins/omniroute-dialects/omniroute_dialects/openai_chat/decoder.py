@@ -25,6 +25,7 @@ from omniroute_hooks.events import (
     Stopped,
     Terminal,
     TextDelta,
+    TextRun,
     ThinkingDelta,
     ToolDelta,
     UsageSeen,
@@ -46,6 +47,8 @@ from .thoughts import shown_thought
 from .usage import find_usage, merge_usage, read_usage
 
 TEXT = "text"
+SHORT_RUN = 4  # frames; to look for a run of fewer is not worth it
+MOST_SHORT_RUNS = 3  # in a row, until nobody looks any more
 _ODD = ("reasoning_details", "refusal", "annotations", "images", "function_call", "extra_content")
 
 
@@ -64,15 +67,42 @@ class ChatDecoder(SseDecoder):
         self._halves: Halves | None = None  # only JSON that orjson refuses can hold half a character
         self._body = PlainBody()  # an answer may turn out to be no stream
         self._mould = Mould()
+        self._short_runs = 0
         self._plain = False  # whether text goes through as it comes: no tags, no half characters
 
     def feed(self, chunk: bytes) -> list[Signal]:
         """Signals of all frames that are whole by now."""
         try:
             chunk = self._body.sift(chunk)
-            return self._frames(self._splitter.feed(chunk)) if chunk else []
+            if not chunk:
+                return []
+            data = self._splitter.whole(chunk)
+            return self._frames(self._splitter.feed(chunk)) if data is None else self._read(data)
         except BrokenStream as exc:
             return [Broke(exc)]
+
+    def _read(self, data: bytes) -> list[Signal]:
+        """Whole frames with lines that end in LF: most of them are like the one before, and are taken together."""
+        out: list[Signal] = []
+        mould, start, length = self._mould, 0, len(data)
+        while start < length:
+            end = data.find(b"\n\n", start)
+            end = length if end < 0 else end
+            if self._plain and mould.fits(data, start, end):
+                if end < length and self._short_runs < MOST_SHORT_RUNS:
+                    texts, literals, behind = mould.run(data, start)
+                    self._short_runs = self._short_runs + 1 if len(texts) < SHORT_RUN else 0
+                    if texts:
+                        out.append(TextRun(TEXT, texts, literals))
+                        start = behind
+                        continue
+                elif text := mould.text(data, start, end):
+                    out.append(TextDelta(TEXT, text))
+                    start = end + 2
+                    continue
+            self._raw(data[start:end], out)
+            start = end + 2
+        return out
 
     def end(self) -> list[Signal]:
         """Signals of a last frame without a blank line, and of an answer that was no stream at all."""
@@ -83,27 +113,20 @@ class ChatDecoder(SseDecoder):
         return out
 
     def _frames(self, raws: list[bytes]) -> list[Signal]:
-        """As in the base, without a `Frame` for each of the commonest frames: this is the hottest loop there is."""
         out: list[Signal] = []
-        place = 0
-        while place < len(raws):
-            if self._plain:
-                texts = self._mould.texts(raws, place)
-                if texts:
-                    out += [TextDelta(TEXT, text) for text in texts]
-                    place += len(texts)
-                    continue
-            raw = raws[place]
-            place += 1
-            if raw.startswith(b"data: ") and b"\n" not in raw and b"\r" not in raw:
-                before = len(out)
-                self.frame("", raw[6:], out)
-                self._plain = self._begun and self._think is None and self._halves is None
-                if self._plain and len(out) == before + 1 and type(last := out[-1]) is TextDelta:
-                    self._mould.learn(raw, last.text)
-            elif (frame := parse_frame(raw)) is not None:
-                self.frame(frame.event, frame.data, out)
+        for raw in raws:
+            self._raw(raw, out)
         return out
+
+    def _raw(self, raw: bytes, out: list[Signal]) -> None:
+        if raw.startswith(b"data: ") and b"\n" not in raw and b"\r" not in raw:
+            before = len(out)
+            self.frame("", raw[6:], out)
+            self._plain = self._begun and self._think is None and self._halves is None
+            if self._plain and len(out) == before + 1 and type(last := out[-1]) is TextDelta:
+                self._mould.learn(raw, last.text)
+        elif (frame := parse_frame(raw)) is not None:
+            self.frame(frame.event, frame.data, out)
 
     def frame(self, event: str, data: bytes, out: list[Signal]) -> None:
         """What one chunk says."""

@@ -23,6 +23,7 @@ from omniroute_hooks.events import (
     BlockClosed,
     BlockDelta,
     BlockOpened,
+    BlockRun,
     Event,
     Failed,
     Finished,
@@ -107,6 +108,9 @@ class ChatEncoder:
                     self._any_thought = True
                 elif kind == "refusal":
                     out.append(self._refusal + dumps_text(event.text) + self._end)
+            elif type(event) is BlockRun:
+                self._shown += sum(map(len, event.texts))
+                out += (self._text, (self._end + self._text).join(event.literals), self._end)
             else:
                 self._rest(event, out)
         return line_safe(b"".join(out))

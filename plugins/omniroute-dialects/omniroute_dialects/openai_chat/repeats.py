@@ -8,7 +8,6 @@ parsed. A frame that fits in any other way than by one JSON string in the middle
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from json.decoder import scanstring  # type: ignore[attr-defined]
 
 import orjson
@@ -28,7 +27,7 @@ class Mould:
 
     def learn(self, raw: bytes, text: str) -> None:
         """``raw`` was read in full and said ``text``, nothing else."""
-        self._head = b""
+        self._least = 0
         start = raw.find(_CONTENT)
         if start < 0:
             return
@@ -43,26 +42,47 @@ class Mould:
         if found != text:
             return  # the text stood somewhere else in the frame
         end = start + len(raw[start:].decode()[:length].encode())
+        if end == len(raw):
+            return
         self._head, self._tail = raw[:start], raw[end:]
         self._least = len(self._head) + len(self._tail) + 2
 
-    def texts(self, raws: Sequence[bytes], start: int) -> list[str]:
-        """The texts of the frames from ``start`` on, up to the first that has to be read. None of them is empty."""
-        head, tail, least = self._head, self._tail, self._least
-        found: list[str] = []
-        if not head:
-            return found
-        begin, end = len(head), len(tail)
-        loads = orjson.loads
+    def fits(self, data: bytes, start: int, end: int) -> bool:
+        """Whether the frame that stands there differs from the one that was learnt in nothing but its text."""
+        head, tail = self._head, self._tail
+        return end - start >= self._least > 0 and data.startswith(head, start, end) and data.endswith(tail, start, end)
+
+    def text(self, data: bytes, start: int, end: int) -> str:
+        """The text of a frame that fits; empty where it has to be read in full."""
         try:
-            for place in range(start, len(raws)):
-                raw = raws[place]
-                if len(raw) < least or not raw.startswith(head) or not raw.endswith(tail):
-                    break
-                value = loads(raw[begin : len(raw) - end])
-                if type(value) is not str or not value:
-                    break
-                found.append(value)
+            text = orjson.loads(data[start + len(self._head) : end - len(self._tail)])
         except orjson.JSONDecodeError:
-            pass
-        return found
+            return ""
+        return text if type(text) is str else ""
+
+    def run(self, data: bytes, start: int) -> tuple[list[str], list[bytes], int]:
+        """The texts of the frames from ``start`` on, as far as they fit, the JSON strings that they stood in, and the
+        place behind the last of them. ``data`` are whole frames without the last blank line.
+
+        Nothing is looked at frame by frame: between two texts stands always the same, which no text can hold, since
+        line ends are escaped in it. None of the texts is empty; there are none where anything is odd.
+        """
+        head, tail = self._head, self._tail
+        literals = data[start + len(head) :].split(tail + b"\n\n" + head)
+        last = literals.pop()
+        behind = last.find(tail + b"\n\n")
+        if behind >= 0:
+            literals.append(last[:behind])
+            end = len(data) - len(last) + behind + len(tail) + 2
+        elif last.endswith(tail):
+            literals.append(last[: -len(tail)])
+            end = len(data)
+        else:
+            end = len(data) - len(last) - len(head)
+        try:
+            texts = orjson.loads(b"[" + b",".join(literals) + b"]")
+        except orjson.JSONDecodeError:
+            return [], [], start
+        if len(texts) != len(literals) or set(map(type, texts)) != {str} or "" in texts:
+            return [], [], start
+        return texts, literals, end
