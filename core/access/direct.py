@@ -46,22 +46,30 @@ class Answered:
 
 
 class _Body(httpx.AsyncByteStream):
-    """An answer's bytes as they come. Errors: `httpx.ReadTimeout`, `httpx.RemoteProtocolError`, `httpx.ReadError`."""
+    """An answer's bytes as they come. Errors: `httpx.ReadTimeout`, `httpx.RemoteProtocolError`, `httpx.ReadError`.
+
+    No generator: one that nobody reads to its end costs the event loop a task.
+    """
 
     def __init__(self, answer: aiohttp.ClientResponse) -> None:
         self._answer = answer
+        self._read = answer.content.readany
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = self._answer.content.readany
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            while chunk := await read():
-                yield chunk
+            chunk = await self._read()
         except TimeoutError as exc:
             raise httpx.ReadTimeout("The server fell silent.") from exc
         except aiohttp.ClientPayloadError as exc:
             raise httpx.RemoteProtocolError("The server cut its answer short.") from exc
         except (aiohttp.ClientError, OSError) as exc:
             raise httpx.ReadError("The connection broke while reading.") from exc
+        if not chunk:
+            raise StopAsyncIteration
+        return chunk
 
     async def aclose(self) -> None:
         if self._answer.content.at_eof():

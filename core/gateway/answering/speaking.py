@@ -289,8 +289,13 @@ async def json_pieces(response: Answered, dialect: Dialect, target: Target) -> A
 
 async def one_by_one(signals: AsyncIterator[Signal]) -> AsyncIterator[Sequence[Signal]]:
     """A local provider's signals as pieces."""
-    async for signal in signals:
-        yield (signal,)
+    try:
+        async for signal in signals:
+            yield (signal,)
+    finally:
+        close = getattr(signals, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def named(exc: Exception, begun: bool) -> GatewayError:

@@ -261,8 +261,9 @@ class Run:
         return (time.perf_counter() - self._began) * 1000
 
     async def _let_go(self) -> None:
-        if self.target.provider.generate is not None and (speaker := getattr(self, "speaker", None)) is not None:
-            await speaker.aclose()  # what a plugin makes up goes on until it is told to stop
+        speaker: Speaker | None = getattr(self, "speaker", None)
+        if speaker is not None:  # or the event loop has to find out by itself that nobody reads on
+            await speaker.aclose()
         for response in self._responses:
             await response.stream.aclose()
         self._responses.clear()
