@@ -64,6 +64,18 @@ class Application:
         """Opens everything. Errors: `SettingsError`, `StoreError`: both say what to do."""
         settings = self._settings or load_settings()
         self.kernel = kernel = await Kernel.open(settings, self._registry)
+        try:
+            await self._build(kernel, settings)
+        except BaseException:
+            self.kernel = self.front = None
+            await kernel.aclose()
+            raise
+        # What start-up made stays for good: the collector need not look at it again and again while requests wait.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECTED_AFTER)
+
+    async def _build(self, kernel: Kernel, settings: Settings) -> None:
         quart = control_plane.build(lambda: kernel, kernel.registry)
         self.front = Front(kernel, quart)
         limit = settings.max_body_bytes
@@ -72,10 +84,6 @@ class Application:
         self._jobs = Jobs(kernel, self._welcome)
         await quart.startup()
         await self._jobs.start()
-        # What start-up made stays for good: the collector need not look at it again and again while requests wait.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECTED_AFTER)
 
     async def _welcome(self) -> None:
         """First run: one process of all prints how to get in."""

@@ -65,7 +65,6 @@ class Kernel:
         self.draining = False
         self.setup_link: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._changed = asyncio.Event()
 
     @classmethod
     async def open(cls, settings: Settings, registry: Registry | None = None) -> Kernel:

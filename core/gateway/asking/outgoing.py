@@ -104,10 +104,16 @@ def prepare(
             cut_at=passed.cut_at,
         )
     conversation = incoming.conversation()
-    if conversation.bound and not own:
-        raise Unsupported.of([FieldProblem(path, _BOUND) for path in conversation.bound])
+    if not own:
+        refuse_bound(conversation)
     rendered = dialect.render_request(conversation, target, stream)
     return prepare_rendered(rendered, target, dialect, headers, incoming, stream)
+
+
+def refuse_bound(conversation: Conversation) -> None:
+    """For a provider of another dialect, or of none. Errors: `Unsupported` for what only one provider keeps."""
+    if conversation.bound:
+        raise Unsupported.of([FieldProblem(path, _BOUND) for path in conversation.bound])
 
 
 def _same_frames(incoming: Incoming, dialect: Dialect) -> bool:

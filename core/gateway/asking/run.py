@@ -36,7 +36,7 @@ from ..telling.estimate import completed, input_tokens, was_read
 from ..telling.trace import Attempt
 from .call import call, classify, failure_of
 from .limited import Limited
-from .outgoing import prepare
+from .outgoing import prepare, refuse_bound
 
 if TYPE_CHECKING:
     from ..choosing.picks import Pick
@@ -158,8 +158,10 @@ class Run:
         stream = self._exchange.incoming.stream
         answer_id = self._exchange.trace.id
         if provider.generate is not None:
+            conversation = self._incoming.conversation()
+            refuse_bound(conversation)
             self.attempt.asked = self.attempt.begun = True
-            signals = provider.generate(self._incoming.conversation(), self.target)
+            signals = provider.generate(conversation, self.target)
             speaker = StreamSpeaker(one_by_one(signals), self.target, answer_id)
             return speaker if stream else CollectingSpeaker(speaker)
         dialect = self._exchange.snapshot.registry.dialects.get(provider.dialect)
