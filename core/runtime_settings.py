@@ -24,6 +24,9 @@ Id = Annotated[str, Text(high=200)]
 Ids = Annotated[tuple[Id, ...], Few()]
 
 
+ONE_NAME = "is one name, without '*' and '?'"
+
+
 @attrs.frozen
 class Wild:
     """A rule of bodies: whether a name has a wildcard in it."""
@@ -33,7 +36,7 @@ class Wild:
     def check(self, value: str) -> str:
         value = Text(high=300).check(value)
         if bool(WILDCARD_CHARACTERS.search(value)) is not self.wanted:
-            raise Wrong("must have a '*' or a '?' in it" if self.wanted else "is one name, without '*' and '?'")
+            raise Wrong("must have a '*' or a '?' in it" if self.wanted else ONE_NAME)
         return value
 
 
@@ -43,6 +46,9 @@ class WildcardAlias:
 
     pattern: Annotated[str, Wild(True)]
     target: Annotated[str, Wild(False)]
+
+
+WildcardAliases = Annotated[tuple[WildcardAlias, ...], Few(10_000)]
 
 
 @body
@@ -63,7 +69,7 @@ class RuntimeSettings:
     """Plugins to leave out, by their own or their distribution's name; from the next start on."""
     cache: Id | None = None
     """The installed cache that remembers answers at temperature 0; none without it."""
-    wildcard_aliases: Annotated[tuple[WildcardAlias, ...], Few(10_000)] = ()
+    wildcard_aliases: WildcardAliases = ()
     """The user's patterns of names, in the order in which they are looked through; also at /api/models/alias."""
     theme: Literal["system", "light", "dark"] = "system"
     hidden_sidebar_items: Ids = ()

@@ -11,7 +11,8 @@ from core.bodies import body
 from core.gateway.naming.aliases import WILDCARDS as WILDCARD_CHARACTERS
 from core.gateway.naming.aliases import pattern_entries
 from core.gateway.naming.snapshot import ALIASES, WILDCARDS
-from core.rules import Few, Text
+from core.rules import Text
+from core.runtime_settings import ONE_NAME, WildcardAliases
 
 from .guard import session
 from .web import answer, body_of, kernel, needed, writing, wrong
@@ -28,14 +29,8 @@ class Alias:
 
 
 @body
-class Pattern:
-    pattern: ModelName
-    target: ModelName
-
-
-@body
 class Patterns:
-    wildcards: Annotated[tuple[Pattern, ...], Few(10_000)]
+    wildcards: WildcardAliases
 
 
 @views.get("/api/models/alias")
@@ -61,7 +56,8 @@ async def set_alias() -> Response:
     """
     asked = await body_of(Alias)
     if WILDCARD_CHARACTERS.search(asked.alias):
-        _check_target(asked.model, "model")
+        if WILDCARD_CHARACTERS.search(asked.model):
+            raise wrong("model", ONE_NAME)
         async with writing():
             known = dict(await _stored_patterns())
             known[asked.alias] = asked.model
@@ -82,10 +78,6 @@ async def set_alias() -> Response:
 async def set_patterns() -> Response:
     """Replaces all patterns: this is how they are put in another order."""
     asked = await body_of(Patterns)
-    for place, each in enumerate(asked.wildcards):
-        if not WILDCARD_CHARACTERS.search(each.pattern):
-            raise wrong(f"wildcards[{place}].pattern", "must have a '*' or a '?' in it")
-        _check_target(each.target, f"wildcards[{place}].target")
     pairs = {each.pattern: each.target for each in asked.wildcards}
     async with writing():
         await _keep_patterns(pairs.items())
@@ -114,8 +106,3 @@ async def _keep_patterns(pairs: Iterable[tuple[str, str]]) -> None:
 
 def _patterns(pairs: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
     return [{"pattern": pattern, "target": target} for pattern, target in pairs]
-
-
-def _check_target(target: str, field: str) -> None:
-    if WILDCARD_CHARACTERS.search(target):
-        raise wrong(field, "is one name, without '*' and '?'")

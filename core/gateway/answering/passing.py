@@ -50,7 +50,6 @@ class PassingSpeaker:
     """The caller's own dialect: bytes go through as they come, and are only looked at in passing."""
 
     def __init__(self, response: Answered, dialect: Dialect, target: Target, drop: Drop | None) -> None:
-        self._response = response
         self._chunks = response.stream.__aiter__()
         self._dialect = dialect
         self._target = target
@@ -171,8 +170,7 @@ class PassingSpeaker:
         return self._watcher.usage, chars_of(machine.answer().parts)
 
     async def aclose(self) -> None:
-        """Lets go of the connection."""
-        await self._response.stream.aclose()
+        """Nothing of its own is open."""
 
 
 class _Watcher:

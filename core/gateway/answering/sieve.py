@@ -5,7 +5,7 @@ from __future__ import annotations
 from omniroute_hooks import Drop
 from omniroute_hooks.sse import FrameSplitter
 
-MOST_HELD = 64 * 1024
+from .whole_events import MOST_HELD
 
 
 class Sieve:

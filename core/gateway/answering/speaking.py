@@ -78,7 +78,10 @@ Heard = tuple[Usage | None, int]
 
 
 class Speaker(Protocol):
-    """One attempt. Errors of ``start``: any `GatewayError`; nothing has been sent to the caller then."""
+    """One attempt. Errors of ``start``: any `GatewayError`; nothing has been sent to the caller then.
+
+    The provider's response is its run's, who closes it; ``aclose`` is for what a speaker reads it with.
+    """
 
     async def start(self) -> None: ...
     async def deliver(self, caller: Caller) -> Outcome: ...
@@ -140,8 +143,7 @@ class WholeSpeaker:
         return (None, 0) if answer is None else (answer.usage, chars_of(answer.parts))
 
     async def aclose(self) -> None:
-        """Lets go of the connection."""
-        await self._response.stream.aclose()
+        """Nothing of its own is open."""
 
 
 class StreamSpeaker:
@@ -229,7 +231,7 @@ class StreamSpeaker:
         return self._machine.usage, chars_of(self._machine.answer().parts)
 
     async def aclose(self) -> None:
-        """Lets go of the connection."""
+        """Reads no further."""
         close = getattr(self._signals, "aclose", None)
         if close is not None:
             await close()
@@ -261,26 +263,20 @@ class CollectingSpeaker:
         return self._inner.heard()
 
     async def aclose(self) -> None:
-        """Lets go of the connection."""
+        """Reads no further."""
         await self._inner.aclose()
 
 
 async def stream_pieces(response: Answered, dialect: Dialect) -> AsyncIterator[Sequence[Signal]]:
     decoder = dialect.decoder(False)
-    try:
-        async for chunk in response.stream:
-            yield decoder.feed(chunk)
-        yield decoder.end()
-    finally:
-        await response.stream.aclose()
+    async for chunk in response.stream:
+        yield decoder.feed(chunk)
+    yield decoder.end()
 
 
 async def json_pieces(response: Answered, dialect: Dialect, target: Target) -> AsyncIterator[Sequence[Signal]]:
     """A JSON body where a stream was asked for: an answer in one piece, or a stream under a wrong name."""
-    try:
-        body = await read_all(response)
-    finally:
-        await response.stream.aclose()
+    body = await read_all(response)
     if body.lstrip()[:1] in (b"[", b"d", b"e", b":"):
         yield _all_signals(dialect.decoder(False), body)
     else:

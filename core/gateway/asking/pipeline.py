@@ -290,6 +290,7 @@ async def _hold(run: Run, exchange: Exchange) -> None:
     async def pieces() -> AsyncIterator[Sequence[Signal]]:
         yield signals_of(answer)
 
+    await run.speaker.aclose()
     run.speaker = StreamSpeaker(pieces(), run.target, exchange.trace.id)
     await run.speaker.start()
 

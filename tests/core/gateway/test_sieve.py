@@ -1,7 +1,8 @@
 import pytest
 from omniroute_hooks import Drop
 
-from core.gateway.answering.sieve import MOST_HELD, Sieve
+from core.gateway.answering.sieve import Sieve
+from core.gateway.answering.whole_events import MOST_HELD
 
 DROP = Drop((b"usage",), lambda frame: b"usage" in frame and b"keep" not in frame)
 TEXT = b'data: {"text":"a"}\n\n'

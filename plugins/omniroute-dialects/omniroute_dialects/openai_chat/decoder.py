@@ -12,7 +12,6 @@ from typing import Any
 import orjson
 from omniroute_hooks import (
     BrokenStream,
-    GatewayError,
     SseDecoder,
     Stop,
 )
@@ -28,7 +27,6 @@ from omniroute_hooks.events import (
     TextRun,
     ThinkingDelta,
     ToolDelta,
-    UsageSeen,
     WholePart,
 )
 from omniroute_hooks.jsonio import loads_upstream
@@ -37,14 +35,13 @@ from omniroute_hooks.sse import parse_frame
 from ..surrogates import Halves
 from .answer_in import arguments_text, citations_of, created_s, images_of, pieces_of, seal_of
 from .call_pieces import CallsInPieces
+from .chunk_signals import NO_JSON, UNREADABLE, Counts, ending, no_object
 from .errors_in import error_of, holds_error
 from .plain_body import PlainBody
 from .repeats import Mould
-from .stops import read_stop
 from .think_tags import ThinkTags
 from .thought_pieces import ThoughtPieces
 from .thoughts import shown_thought
-from .usage import find_usage, merge_usage, read_usage
 
 TEXT = "text"
 SHORT_RUN = 4  # frames; to look for a run of fewer is not worth it
@@ -61,7 +58,7 @@ class ChatDecoder(SseDecoder):
         self._said = False
         self._stopped = False
         self._calls = CallsInPieces()
-        self._usage: dict[str, Any] = {}
+        self._counts = Counts()
         self._thoughts = ThoughtPieces()
         self._think: ThinkTags | None = ThinkTags()
         self._halves: Halves | None = None  # only JSON that orjson refuses can hold half a character
@@ -140,18 +137,18 @@ class ChatDecoder(SseDecoder):
             try:
                 chunk = loads_upstream(data) if data.strip() else {}
             except (ValueError, RecursionError):
-                out.append(Broke(BrokenStream("The provider's stream holds something that is not JSON.")))
+                out.append(Broke(BrokenStream(NO_JSON)))
                 return
         try:
             self._chunk(chunk, out)
             if event == "error" and chunk and not (out and isinstance(out[-1], Broke)):
                 out.append(Broke(error_of(chunk)))
         except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
-            out.append(Broke(BrokenStream("A piece of the provider's stream cannot be read.")))
+            out.append(Broke(BrokenStream(UNREADABLE)))
 
     def _chunk(self, chunk: Any, out: list[Signal]) -> None:
         if type(chunk) is not dict:
-            self._strange(chunk, out)
+            out.append(no_object(chunk))
             return
         choices = chunk.get("choices")
         usage = chunk.get("usage")
@@ -180,12 +177,6 @@ class ChatDecoder(SseDecoder):
             self._without_choices(chunk, out)
         if usage or "x_groq" in chunk:
             self._count(chunk, out)
-
-    def _strange(self, chunk: Any, out: list[Signal]) -> None:
-        if isinstance(chunk, list) and chunk and isinstance(chunk[0], dict) and holds_error(chunk[0]):
-            out.append(Broke(error_of(chunk[0])))
-        else:
-            out.append(Broke(BrokenStream("A piece of the provider's stream is no JSON object.")))
 
     def _without_choices(self, chunk: dict[str, Any], out: list[Signal]) -> None:
         if holds_error(chunk):
@@ -317,23 +308,15 @@ class ChatDecoder(SseDecoder):
             out.append(Sealed(TEXT, seal))
 
     def _finish(self, choice: dict[str, Any], out: list[Signal]) -> None:
-        stop = read_stop(choice)
-        if stop is None:
-            return
-        if isinstance(stop, GatewayError):
-            out.append(Broke(stop))
-            return
-        self._stopped = True  # no end yet: some repeat the reason in every chunk
-        out.append(Stopped(stop))
+        end = ending(choice)
+        if end is not None:
+            out.append(end)
+            self._stopped = self._stopped or isinstance(end, Stopped)  # some repeat the reason in every chunk
 
     def _count(self, chunk: dict[str, Any], out: list[Signal]) -> None:
-        found = find_usage(chunk)
-        if found is None:
-            return
-        self._usage = merge_usage(self._usage, found)
-        usage = read_usage(self._usage)
-        if usage is not None:
-            out.append(UsageSeen(usage))
+        counted = self._counts.read(chunk)
+        if counted is not None:
+            out.append(counted)
 
     def _done(self, out: list[Signal]) -> None:
         self._flush(out)

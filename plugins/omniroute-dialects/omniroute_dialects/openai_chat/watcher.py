@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from omniroute_hooks import BrokenStream, GatewayError, Stop
-from omniroute_hooks.events import Broke, Signal, Stopped, Terminal, UsageSeen
+from omniroute_hooks import BrokenStream, Stop
+from omniroute_hooks.events import Broke, Signal, Stopped, Terminal
 from omniroute_hooks.jsonio import loads_upstream
 from omniroute_hooks.sse import FrameSplitter, parse_frame
 
+from .chunk_signals import NO_JSON, UNREADABLE, Counts, ending, no_object
 from .errors_in import error_of, holds_error
 from .plain_body import PlainBody
-from .stops import read_stop
-from .usage import find_usage, merge_usage, read_usage
 
 _DULL = (b'"finish_reason":null', b'"finish_reason": null')  # of a frame that only goes on
 _USAGE = (b'"usage":{', b'"usage": {')
@@ -27,12 +26,12 @@ MOST_PASSED_OVER = 1024 * 1024  # bytes kept to be searched later
 class ChatWatcher:
     """Bytes in, signals out, as few as are needed to know how the answer went."""
 
-    __slots__ = ("_plain", "_splitter", "_stopped", "_usage", "passed_over", "passed_over_bytes")
+    __slots__ = ("_counts", "_plain", "_splitter", "_stopped", "passed_over", "passed_over_bytes")
 
     def __init__(self) -> None:
         self._splitter = FrameSplitter()
         self._plain = PlainBody()
-        self._usage: dict[str, Any] = {}
+        self._counts = Counts()
         self._stopped = False
         self.passed_over: list[bytes] = []
         self.passed_over_bytes = 0
@@ -61,7 +60,7 @@ class ChatWatcher:
         out: list[Signal] = []
         for raw in self._splitter.end():  # half a frame, perhaps: what it is shall be told
             self._frame(raw, out)
-        if not self._usage:
+        if not self._counts:
             self._search(out)
         return out
 
@@ -98,21 +97,18 @@ class ChatWatcher:
         try:
             chunk = loads_upstream(data)
         except (ValueError, RecursionError):
-            out.append(Broke(BrokenStream("The provider's stream holds something that is not JSON.")))
+            out.append(Broke(BrokenStream(NO_JSON)))
             return
         try:
             self._chunk(chunk, out)
             if event == "error" and chunk and not any(type(signal) is Broke for signal in out):
                 out.append(Broke(error_of(chunk)))
         except (TypeError, ValueError, AttributeError, LookupError, RecursionError):
-            out.append(Broke(BrokenStream("A piece of the provider's stream cannot be read.")))
+            out.append(Broke(BrokenStream(UNREADABLE)))
 
     def _chunk(self, chunk: Any, out: list[Signal]) -> None:
         if type(chunk) is not dict:
-            if isinstance(chunk, list) and chunk and isinstance(chunk[0], dict) and holds_error(chunk[0]):
-                out.append(Broke(error_of(chunk[0])))
-            else:
-                out.append(Broke(BrokenStream("A piece of the provider's stream is no JSON object.")))
+            out.append(no_object(chunk))
             return
         choices = chunk.get("choices")
         for choice in choices if type(choices) is list else ():
@@ -121,23 +117,18 @@ class ChatWatcher:
             if choice.get("error"):
                 out.append(Broke(error_of(choice)))
             if choice.get("finish_reason") is not None and not chunk.get("error"):
-                stop = read_stop(choice)
-                if isinstance(stop, GatewayError):
-                    out.append(Broke(stop))
-                elif stop is not None:
-                    self._stopped = True
-                    out.append(Stopped(stop))
+                end = ending(choice)
+                if end is not None:
+                    out.append(end)
+                    self._stopped = self._stopped or isinstance(end, Stopped)
         if ("error" in chunk or not choices) and holds_error(chunk):
             out.append(Broke(error_of(chunk)))
         self._count(chunk, out)
 
     def _count(self, chunk: Any, out: list[Signal]) -> None:
-        found = find_usage(chunk) if type(chunk) is dict else None
-        if found is not None:
-            self._usage = merge_usage(self._usage, found)
-            usage = read_usage(self._usage)
-            if usage is not None:
-                out.append(UsageSeen(usage))
+        counted = self._counts.read(chunk) if type(chunk) is dict else None
+        if counted is not None:
+            out.append(counted)
 
     def _done(self, out: list[Signal]) -> None:
         if not self._stopped:  # no reason was given, but the end mark has come: nothing is cut
